@@ -1,0 +1,40 @@
+# Each target makes .venv itself on a fresh machine; only Python 3.11–3.13 and make are needed.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := runs/sample
+
+.PHONY: demo test test-all lint format
+# Targets share one environment: under `make -j` they would fill it twice at once.
+.NOTPARALLEL:
+
+demo: .venv/main  ## the embedded sample from nothing to a trained network
+	$(BIN)/python imdb_wiki_preparation.py --dataset sample --output_dir data/sample
+	mkdir -p $(RUN)
+	$(BIN)/papermill imdb_wiki_gpu.ipynb $(RUN)/notebook.ipynb -p RUN_DIR $(RUN)
+	@$(BIN)/python -c 'import json; from imdb_wiki.evaluation import summary; \
+	  print(summary(json.load(open("$(RUN)/metrics.json"))))'
+
+test: lint  ## lint and tests; what decides whether a change may land
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
+
+test-all: lint  ## the same with the long campaigns
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/main: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+	  f"Python 3.11, 3.12 or 3.13 is needed, this is {sys.version.split()[0]}; make PYTHON=python3.12 names another")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/dev: requirements-dev.txt .venv/main
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,10 @@
+"""From the IMDB-WIKI faces to a trained age and gender network, one module a step."""
+
+import os
+
+# OpenCV reads this once, when it is first imported: a larger image is a decompression bomb and is
+# refused from its header, before memory is taken for its pixels. Face crops have under 1 megapixel.
+MAX_IMAGE_PIXELS = 100_000_000
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
+# Broken images are counted and listed by us; OpenCV need not talk about each in between.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")

@@ -1,0 +1,5 @@
+"""The one error that a person can mend: commands print it as one line and exit with code 2."""
+
+
+class InputError(ValueError):
+    """Something about the input is wrong; the message says what and where, in one line."""
