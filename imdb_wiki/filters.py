@@ -1,0 +1,67 @@
+"""The named rules: which rows are left out, and by which rule first."""
+
+import numpy as np
+import pandas as pd
+
+from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
+
+# In the order in which they are asked; a row falls to the first that holds.
+TABLE_RULES = ("bad_name", "no_face", "low_score", "second_face", "no_gender", "bad_age")
+IMAGE_RULES = ("missing_file", "unreadable_image")
+DUPLICATE_RULES = ("contradicting_duplicate", "repeated_row")
+RULES = (*TABLE_RULES, *IMAGE_RULES, *DUPLICATE_RULES)
+
+
+def first_broken_rule(table: pd.DataFrame, min_score: float) -> pd.DataFrame:
+    """Asks the rules that need no image, all rows at once.
+
+    Scores are asked only where the data set brings them (UTKFace has none).
+
+    Args:
+        table: as `imdb_wiki.sources` makes it.
+        min_score: the least face score that is kept.
+
+    Returns:
+        One row a row of the table: `rule`, "" where every rule is passed, and `detail`, the value
+        that broke it.
+    """
+    never = pd.Series(False, index=table.index)
+    scored = never if "bad_name" in table else ~never
+    score, second_score = table["face_score"], table["second_face_score"]
+    broken = {
+        "bad_name": table.get("bad_name", never),
+        "no_face": scored & (score.isna() | (score == -np.inf)),
+        "low_score": score < min_score,
+        "second_face": second_score > -np.inf,  # False for NaN: no second face
+        "no_gender": ~table["gender"].isin([FEMALE, MALE]),
+        "bad_age": ~table["age"].between(MIN_AGE_YEARS, MAX_AGE_YEARS),  # NaN is not between
+    }
+    details = {
+        "low_score": score,
+        "second_face": second_score,
+        "no_gender": table["gender"],
+        "bad_age": table["age"],
+    }
+    rule = pd.Series("", index=table.index)
+    detail = pd.Series("", index=table.index)
+    for name in TABLE_RULES:
+        rows = (rule == "") & broken[name]
+        rule[rows] = name
+        if name in details:
+            detail[rows] = details[name][rows].map("{:g}".format)
+    return pd.DataFrame({"rule": rule, "detail": detail})
+
+
+def repeated_rows(table: pd.DataFrame) -> pd.Series:
+    """Finds rows that say of one photo what an earlier row says too.
+
+    Of rows with one `source`, age and gender the first is kept. Rows that contradict each other
+    are not among them: they are identical files, and fall to `contradicting_duplicate`.
+
+    Returns:
+        `(rows,)` whether the row says nothing new.
+    """
+    passed = table["rule"] == ""
+    return passed & table[passed].duplicated(["source", "age", "gender"]).reindex(
+        table.index, fill_value=False
+    )

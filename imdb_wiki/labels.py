@@ -1,0 +1,46 @@
+"""The labels, said once: gender encoding, age range and the age formula."""
+
+import numpy as np
+
+# The data set's own encoding (0 female, 1 male); it is a label of the data, nothing more.
+FEMALE, MALE = 0, 1
+GENDER_NAMES = ("female", "male")  # index = encoding, and the names of the class folders
+
+MIN_AGE_YEARS, MAX_AGE_YEARS = 0, 100
+
+SPLIT_NAMES = ("train", "val", "test")
+
+# MATLAB's serial day 1 is 1 January of year 0, a leap year; the calendar of Python and NumPy that
+# has dates starts one year later: https://mathworks.com/help/matlab/ref/datenum.html
+_FIRST_SERIAL_DAY = 367  # 1 January of year 1
+_LAST_SERIAL_DAY = 3_652_425  # 31 December 9999
+_EPOCH_SERIAL_DAY = 719_529  # 1 January 1970, where NumPy counts from
+
+
+def age_in_years(birth_serial_day: np.ndarray, year_taken: np.ndarray) -> np.ndarray:
+    """Completed years on 1 July of the year a photo was taken.
+
+    The photo's day is unknown, so the middle of its year stands for it, as the data set's authors
+    propose (https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/); who has the birthday on 1 July
+    has completed the year.
+
+    Args:
+        birth_serial_day: `(rows,)` MATLAB serial days; fractions are times of that day.
+        year_taken: `(rows,)` years of any numeric type (the original's are uint16 and would wrap).
+
+    Returns:
+        `(rows,)` float64 ages in years, negative for photos before birth, NaN where the serial
+        day is no date of the years 1 to 9999 or the year is not a whole number of that range.
+    """
+    serial = np.floor(np.asarray(birth_serial_day, dtype=np.float64))
+    taken = np.asarray(year_taken, dtype=np.float64)
+    is_date = (serial >= _FIRST_SERIAL_DAY) & (serial <= _LAST_SERIAL_DAY)
+    is_year = (taken >= 1) & (taken <= 9999) & (np.floor(taken) == taken)
+
+    epoch_days = np.where(is_date, serial, _EPOCH_SERIAL_DAY).astype(np.int64) - _EPOCH_SERIAL_DAY
+    birth = epoch_days.astype("datetime64[D]")
+    birth_year = birth.astype("datetime64[Y]")
+    first_of_july = birth_year.astype("datetime64[M]") + np.timedelta64(6, "M")
+    born_after_july_1 = birth > first_of_july.astype("datetime64[D]")
+    ages = taken - (birth_year.astype(np.int64) + 1970) - born_after_july_1
+    return np.where(is_date & is_year, ages, np.nan)

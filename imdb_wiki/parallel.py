@@ -1,0 +1,100 @@
+"""Work in several processes, a bounded number of chunks at a time."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import cv2
+
+from imdb_wiki.errors import InputError
+
+Item = TypeVar("Item")
+
+
+class CrashError(Exception):
+    """A process ended without an answer."""
+
+
+def in_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cuts items into lists of `size`, the last one shorter, taking them up only when asked."""
+    items = iter(items)
+    return iter(lambda: list(itertools.islice(items, size)), [])
+
+
+def run_parallel(
+    work: Callable[[list], Any], chunks: Iterable[list], workers: int
+) -> Iterator[Any]:
+    """Works through chunks in processes of their own.
+
+    Args:
+        work: what to do with a chunk; a function of a module, or a `partial` of one.
+        chunks: taken up as they are needed, so that few are in memory.
+        workers: number of processes.
+
+    Yields:
+        What `work` returns, in the order in which the chunks are finished.
+
+    Raises:
+        InputError: a worker was killed.
+    """
+    # `spawn` is the one way that works on every system and beside every library's threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+        running = set()
+        try:
+            for chunk in chunks:
+                running.add(_submit(pool, work, chunk))
+                if len(running) >= 2 * workers:  # one to work on and one to take up next
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            for future in running:
+                yield future.result()
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was killed, perhaps for its memory; the same command continues"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run_apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function in a process of its own, which may crash or hold much memory alone.
+
+    Raises:
+        CrashError: the process crashed.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker) as pool:
+        try:
+            return _submit(pool, work, *arguments).result()
+        except BrokenProcessPool:
+            raise CrashError from None
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Future:
+    # Submitting may start a worker, which inherits that Ctrl-C is not for it from its first
+    # moment; here it is only put off for the moment.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return pool.submit(work, *arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _start_worker() -> None:
+    # A worker whose parent was killed would wait for ever, or write into the next run's folder.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The image libraries' own complaints would tear the progress bar; ours come with the outcome.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    cv2.setNumThreads(1)  # the processes are the parallelism
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

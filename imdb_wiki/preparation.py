@@ -1,0 +1,334 @@
+"""The preparation, step by step: table → rules → crops → splits → folders, CSVs and report."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from imdb_wiki.crops import Outcome, make_crops
+from imdb_wiki.duplicates import contradicting, joined, same_picture_pairs
+from imdb_wiki.errors import InputError
+from imdb_wiki.filters import first_broken_rule, repeated_rows
+from imdb_wiki.hashes import perceptual_hashes
+from imdb_wiki.journal import REPORT_NAME, SAMPLE_NAME, Journal, start_afresh, write_whole
+from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.parallel import CrashError, in_chunks, run_apart, run_parallel
+from imdb_wiki.photos import PhotoArchive, PhotoFolder, open_photos
+from imdb_wiki.report import preparation_report, report_figure
+from imdb_wiki.sources import table_of_mat, table_of_utkface
+from imdb_wiki.splits import person_numbers, split_groups, split_shares
+
+# Small enough that little is lost when a run is killed and all workers end together, large enough
+# that handing a chunk over costs nothing beside its work.
+PHOTOS_PER_CHUNK = 64
+# Names that every file system holds: the longest that is safe under any suffix added later.
+_LONGEST_STEM = 120
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says; the field names are its arguments."""
+
+    output_dir: Path
+    dataset: str = "imdb"
+    db_path: Path | None = None  # None: inside the archive, or none is needed
+    photo_dir: Path | None = None  # a folder or an archive
+    min_score: float = 1.0
+    img_size: int = 200
+    split_ratio: float = 0.7
+    test_ratio: float = 0.15
+    split_by: str = "identity"
+    seed: int = 0
+    workers: int = os.cpu_count() or 1
+    jpeg_quality: int = 95
+    overwrite: bool = False
+
+    def deciding(self) -> dict[str, Any]:
+        """The arguments that decide the result, as JSON values; another number of workers cannot.
+
+        The .mat counts by its content, not by where it lies.
+        """
+        values = {
+            name: getattr(self, name)
+            for name in (
+                *("dataset", "min_score", "img_size", "split_ratio", "test_ratio"),
+                *("split_by", "seed", "jpeg_quality"),
+            )
+        }
+        values["photo_dir"] = str(self.photo_dir.resolve()) if self.photo_dir else None
+        values["archive_bytes"] = values["db_blake2b"] = None
+        if self.photo_dir and self.photo_dir.is_file():
+            values["archive_bytes"] = self.photo_dir.stat().st_size
+        if self.db_path:
+            if not self.db_path.is_file():
+                raise InputError(f"{self.db_path}: no such file")
+            with self.db_path.open("rb") as mat:
+                digest = hashlib.file_digest(mat, lambda: hashlib.blake2b(digest_size=16))
+            values["db_blake2b"] = digest.hexdigest()
+        return values
+
+
+def prepare(settings: Settings) -> dict[str, Any]:
+    """Prepares a data set; started again after a kill it continues.
+
+    Args:
+        settings: as on the command line.
+
+    Returns:
+        The report, as `report.json` holds it; with `already_finished` where nothing was to do.
+
+    Raises:
+        InputError: something in the input or the output folder makes it impossible.
+        OSError: a file cannot be written.
+    """
+    shares = split_shares(settings.split_ratio, settings.test_ratio)
+    _refuse_nested_folders(settings)
+    arguments = settings.deciding()
+    if not settings.overwrite:
+        journal = Journal(settings.output_dir, arguments)
+        if journal.finished:
+            report = json.loads((settings.output_dir / REPORT_NAME).read_bytes())
+            return report | {"already_finished": True}
+
+    seconds = {}
+    start = time.perf_counter()
+    if settings.dataset != "sample":  # an input that cannot be read costs no earlier result
+        photos = open_photos(settings.photo_dir)
+        table = _read_table(photos, settings)
+    if settings.overwrite:
+        start_afresh(settings.output_dir)
+        journal = Journal(settings.output_dir, arguments)
+    journal.begin()
+    if settings.dataset == "sample":
+        photos = PhotoFolder(_draw_sample(journal, settings.seed))
+        table = _read_table(photos, settings)
+    journal.check_table(_fingerprint(table))
+    seconds["reading_table"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    table = table.join(first_broken_rule(table, settings.min_score))
+    passed = table["rule"] == ""
+    for lost, detail in (
+        (table["source"] == "", "the path is empty"),
+        (_leads_outside(table["source"]), "the path leads out of the photo folder"),
+    ):
+        table.loc[passed & lost, ["rule", "detail"]] = "missing_file", detail
+    table["crop_name"] = crop_names(table["source"])
+    table["digest"] = ""
+    seconds["rules"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    image_count = _make_all_crops(table, photos, journal, settings)
+    seconds["crops"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    table.loc[repeated_rows(table), "rule"] = "repeated_row"
+    table.loc[contradicting(table), "rule"] = "contradicting_duplicate"
+    kept = table[table["rule"] == ""]
+    if kept.empty:
+        raise InputError(f"{settings.output_dir}: the rules leave no images of {len(table)} rows")
+    identical, near_identical = _same_pictures(kept, journal, settings.workers)
+    seconds["duplicates"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
+    groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
+    groups = joined(groups, [identical, near_identical])
+    split = split_groups(groups, tuple(shares.values()), settings.seed)
+    kept = kept.assign(split=np.array(list(shares))[split])
+    seconds["split"] = time.perf_counter() - start
+    for name in shares:
+        if not (kept["split"] == name).any():
+            raise InputError(
+                f"{settings.output_dir}: {len(kept)} images leave none for {name} "
+                f"(split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g})"
+            )
+
+    start = time.perf_counter()
+    kept = _with_filenames(kept)
+    _publish(table, kept, journal, settings.output_dir)
+    seconds["publishing"] = time.perf_counter() - start
+
+    report = preparation_report(table, kept, by_identity, image_count, seconds)
+    report["same_picture_links"] = {
+        "identical_files": len(identical),
+        "near_identical": len(near_identical),
+    }
+    report["arguments"] = arguments
+    figure_dir = settings.output_dir / "figures"
+    figure_dir.mkdir(exist_ok=True)
+    picture = io.BytesIO()
+    figure = report_figure(kept, settings.output_dir / "crop", report)
+    figure.savefig(picture, format="png", dpi=100)
+    write_whole(figure_dir / "preparation.png", picture.getvalue())
+    journal.finish(report)
+    return report
+
+
+def _refuse_nested_folders(settings: Settings) -> None:
+    """What is read must not lie where is written, nor a listed folder hold what is written."""
+    output_dir = settings.output_dir.resolve()
+    for path in (settings.db_path, settings.photo_dir):
+        if path and output_dir in path.resolve().parents:
+            raise InputError(f"{path}: lies in the output folder {settings.output_dir}")
+    if settings.dataset == "utkface" and settings.photo_dir.resolve() in output_dir.parents:
+        raise InputError(f"{settings.output_dir}: lies in the photos' folder {settings.photo_dir}")
+
+
+def _fingerprint(table: pd.DataFrame) -> str:
+    digest = hashlib.blake2b("\0".join(table["source"]).encode(errors="surrogatepass"))
+    for column in ("age", "gender"):
+        digest.update(table[column].to_numpy(np.float64).tobytes())
+    return digest.hexdigest()
+
+
+def _draw_sample(journal: Journal, seed: int) -> Path:
+    from imdb_wiki.sample import draw_sample
+
+    photo_dir = journal.output_dir / SAMPLE_NAME
+    if not photo_dir.is_dir():  # it appears under its name only when it is whole
+        partial_dir = journal.folder / photo_dir.name
+        shutil.rmtree(partial_dir, ignore_errors=True)
+        draw_sample(partial_dir, seed=seed)
+        partial_dir.rename(photo_dir)
+    return photo_dir
+
+
+def _read_table(photos: PhotoFolder | PhotoArchive, settings: Settings) -> pd.DataFrame:
+    if settings.dataset == "utkface":
+        names = photos.image_names()
+        if not names:
+            raise InputError(f"{photos.path}: holds no images")
+        return table_of_utkface(names)
+    struct_name = "wiki" if settings.dataset == "wiki" else "imdb"
+    if settings.db_path:
+        mat, path = settings.db_path.read_bytes(), settings.db_path
+    else:
+        mat, path = photos.mat(f"{struct_name}.mat"), photos.path / f"{struct_name}.mat"
+    try:
+        # SciPy's reader can crash on damaged bytes, and needs many times the table's memory.
+        return run_apart(table_of_mat, mat, path, struct_name)
+    except CrashError:
+        raise InputError(f"{path}: not a readable MATLAB file (the reader crashed)") from None
+
+
+def crop_names(sources: pd.Series) -> pd.Series:
+    """A file name for each photo that every system can hold, none twice.
+
+    Args:
+        sources: `(rows,)` the photos' paths in the data set.
+
+    Returns:
+        `(rows,)` names: the photo's own, where possible, with the row's number where another row
+        has the same name in another folder (or one that differs in upper and lower case only).
+    """
+    base = sources.str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
+    stems = base.str.replace(r"\.[A-Za-z]{1,5}$", "", regex=True)
+    # Windows holds no colon and nine more; dots and spaces at the end neither; nor does it
+    # hold a file called con or nul.
+    stems = stems.str.replace(r"[^A-Za-z0-9._-]|\.+$", "_", regex=True).str[:_LONGEST_STEM]
+    stems = stems.str.replace(r"(?i)^(|con|prn|aux|nul|com\d|lpt\d)(?=$|\.)", r"_\1", regex=True)
+    while (again := stems.str.lower().duplicated()).any():
+        stems = stems.where(~again, stems + "-" + stems.index.astype(str))
+    return stems + ".jpg"
+
+
+def _leads_outside(sources: pd.Series) -> pd.Series:
+    paths = sources.str.replace("\\", "/", regex=False)
+    return paths.str.contains(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|\x00", regex=True)
+
+
+def _make_all_crops(
+    table: pd.DataFrame, photos: PhotoFolder | PhotoArchive, journal: Journal, settings: Settings
+) -> int:
+    """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
+    wanted = table.index[table["rule"] == ""]
+    finished = journal.outcomes()
+    remaining = wanted.difference([outcome.row for outcome in finished], sort=True)
+    jobs = photos.jobs(table.loc[remaining, ["source", "crop_name"]])
+    work = partial(
+        make_crops,
+        folder=journal.crop_dir,
+        size=settings.img_size,
+        jpeg_quality=settings.jpeg_quality,
+    )
+    outcomes: list[Outcome] = finished
+    with tqdm(
+        total=len(wanted),
+        initial=len(finished),
+        desc="crops",
+        unit=" images",
+        smoothing=0,
+        mininterval=0.5,
+    ) as bar:
+        chunks = in_chunks(jobs, PHOTOS_PER_CHUNK)
+        for chunk_outcomes in run_parallel(work, chunks, settings.workers):
+            journal.append(chunk_outcomes)
+            outcomes.extend(chunk_outcomes)
+            bar.update(len(chunk_outcomes))
+    if outcomes:
+        rows, rules, details, digests = zip(*outcomes, strict=True)
+        table.loc[list(rows), "rule"] = list(rules)
+        table.loc[list(rows), "detail"] = list(details)
+        table.loc[list(rows), "digest"] = list(digests)
+    return len(remaining)
+
+
+def _same_pictures(
+    kept: pd.DataFrame, journal: Journal, workers: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of positions in `kept` that show the same picture: identical, near-identical.
+
+    They are noted before the first crop is moved away, for a run that is killed while moving.
+    """
+    noted = journal.folder / "same_pictures.npz"
+    if noted.is_file():
+        pairs = np.load(noted)
+        return pairs["identical"], pairs["near_identical"]
+    names = kept["crop_name"].tolist()
+    hashes = np.zeros(len(names), dtype=np.uint64)
+    chunks = in_chunks(enumerate(names), PHOTOS_PER_CHUNK)
+    work = partial(perceptual_hashes, folder=journal.crop_dir)
+    with tqdm(total=len(names), desc="hashes", unit=" images", smoothing=0, mininterval=0.5) as bar:
+        for part in run_parallel(work, chunks, workers):
+            for number, value in part:
+                hashes[number] = value
+            bar.update(len(part))
+    pairs = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
+    content = io.BytesIO()
+    np.savez(content, identical=pairs[0], near_identical=pairs[1])
+    write_whole(noted, content.getvalue())
+    return pairs
+
+
+def _with_filenames(kept: pd.DataFrame) -> pd.DataFrame:
+    gender = kept["gender"].astype(int)
+    gender_name = np.array(GENDER_NAMES)[gender]
+    filename = kept["split"] + "/" + gender_name + "/" + kept["crop_name"]
+    return kept.assign(filename=filename, gender=gender, age=kept["age"].astype(int))
+
+
+def _publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_dir: Path) -> None:
+    """Puts crops and CSVs under their final names."""
+    for split in kept["split"].unique():
+        for gender_name in GENDER_NAMES:
+            (output_dir / "crop" / split / gender_name).mkdir(parents=True, exist_ok=True)
+    for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
+        journal.publish(crop_name, output_dir / "crop" / filename)
+    columns = ["filename", "age", "gender", "identity", "face_score", "source"]
+    for split in SPLIT_NAMES:
+        rows = kept.loc[kept["split"] == split, columns]
+        if len(rows):
+            write_whole(output_dir / f"{split}.csv", rows.to_csv(index=False))
+    rejects = table.loc[table["rule"] != "", ["source", "rule", "detail"]]
+    write_whole(output_dir / "rejects.csv", rejects.to_csv(index=False))

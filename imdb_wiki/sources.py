@@ -1,0 +1,135 @@
+"""imdb.mat, wiki.mat or UTKFace file names → one table, one row a photo.
+
+The table's columns, whatever the source: `source` (the photo's path as the data set writes it),
+`age` (years, NaN unknown), `gender` (0 female, 1 male, NaN unknown), `identity` ("" nobody's),
+`face_score` (−inf no face), `second_face_score` (NaN no second face).
+"""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.labels import age_in_years
+
+NUMBER_FIELDS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
+
+# [age]_[gender]_[race]_[date and time].jpg.chip.jpg: https://susanqq.github.io/UTKFace/
+_UTKFACE_NAME = re.compile(
+    r"^(?P<age>[0-9]{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<taken>[0-9]+)\."
+)
+
+
+def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
+    """Reads the MATLAB struct once.
+
+    Args:
+        mat: the content of a MATLAB 5 file.
+        path: what to call it in an error.
+        struct_name: `imdb` or `wiki`, the variable inside.
+
+    Returns:
+        The struct's fields by name, each flattened to `(rows,)`.
+
+    Raises:
+        InputError: not a MATLAB 5 file, cut, or without the struct.
+    """
+    try:
+        variables = scipy.io.loadmat(io.BytesIO(mat), variable_names=[struct_name])
+    except NotImplementedError:
+        raise InputError(
+            f"{path}: a MATLAB 7.3 (HDF5) file; save it in MATLAB with -v7, as the original is"
+        ) from None
+    except Exception as error:  # SciPy raises whatever the damaged bytes lead it to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable MATLAB file ({reason})") from None
+    struct = variables.get(struct_name)
+    if struct is None or struct.dtype.names is None or struct.size != 1:
+        raise InputError(f"{path}: holds no struct '{struct_name}'")
+    record = struct.reshape(-1)[0]
+    return {name: np.asarray(record[name]).reshape(-1) for name in struct.dtype.names}
+
+
+def table_of_mat(mat: bytes, path: Path, struct_name: str) -> pd.DataFrame:
+    """Reads `imdb.mat` or `wiki.mat` into the table described above.
+
+    A person is a `celeb_id` in IMDB; WIKI has none, so a person is a name there.
+
+    Args:
+        mat: the content of a MATLAB 5 file.
+        path: what to call it in an error.
+        struct_name: `imdb` or `wiki`, the variable inside.
+
+    Raises:
+        InputError: as `load_mat`, and for fields that are missing, of another type or length.
+    """
+    fields = load_mat(mat, path, struct_name)
+    identity_field = "celeb_id" if struct_name == "imdb" else "name"
+    wanted = (*NUMBER_FIELDS, "full_path", identity_field)
+    missing = [name for name in wanted if name not in fields]
+    if missing:
+        raise InputError(f"{path}: struct '{struct_name}' has no field {', '.join(missing)}")
+    lengths = {name: len(fields[name]) for name in wanted}
+    if len(set(lengths.values())) != 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"{path}: fields of different lengths ({listed})")
+    if lengths["full_path"] == 0:
+        raise InputError(f"{path}: struct '{struct_name}' has no rows")
+
+    numbers = {name: _as_numbers(path, name, fields[name]) for name in NUMBER_FIELDS}
+    if identity_field == "celeb_id":
+        celeb_ids = pd.Series(_as_numbers(path, "celeb_id", fields["celeb_id"]))
+        known = np.isfinite(celeb_ids)
+        identity = celeb_ids.where(known, 0).astype(np.int64).astype(str).where(known, "")
+    else:
+        identity = pd.Series(_as_texts(fields["name"])).str.strip()
+    return pd.DataFrame(
+        {
+            "source": _as_texts(fields["full_path"]),
+            "age": age_in_years(numbers["dob"], numbers["photo_taken"]),
+            "gender": numbers["gender"],
+            "identity": identity,
+            "face_score": numbers["face_score"],
+            "second_face_score": numbers["second_face_score"],
+        }
+    )
+
+
+def table_of_utkface(names: list[str]) -> pd.DataFrame:
+    """Reads ages and genders from UTKFace's file names, turning its gender to 0 female, 1 male.
+
+    UTKFace names no person, scores no face and shows one face a chip. A name with a missing or
+    impossible field has `age` and `gender` NaN and says so in the extra column `bad_name`.
+
+    Args:
+        names: paths relative to UTKFace's folder, in the order the table shall have.
+    """
+    table = pd.DataFrame({"source": names})
+    parts = table["source"].str.rsplit("/", n=1).str[-1].str.extract(_UTKFACE_NAME)
+    table["age"] = parts["age"].astype(np.float64)
+    table["gender"] = 1 - parts["gender"].astype(np.float64)  # UTKFace: 0 male, 1 female
+    table["identity"] = ""
+    table["face_score"] = np.nan
+    table["second_face_score"] = np.nan
+    table["bad_name"] = parts["age"].isna()
+    return table
+
+
+def _as_numbers(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind not in "iufb":
+        raise InputError(f"{path}: field '{name}' holds {values.dtype}, not numbers")
+    return values.astype(np.float64)
+
+
+def _as_texts(cells: np.ndarray) -> list[str]:
+    """MATLAB's cells of texts, `(rows,)` arrays of arrays; what is no text becomes ""."""
+    if cells.dtype.kind != "O":
+        return [str(cell) for cell in cells] if cells.dtype.kind == "U" else [""] * len(cells)
+    return [
+        str(cell.reshape(-1)[0]) if cell.dtype.kind == "U" and cell.size else ""
+        for cell in map(np.asarray, cells)
+    ]

@@ -1,0 +1,160 @@
+import io
+import os
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from imdb_wiki.crops import Job, UnreadableImageError, decode, encode, make_crops, square
+from imdb_wiki.parallel import in_chunks, run_parallel
+from tests.originals import photo
+
+
+def encoded(image: Image.Image, image_format: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    """90 wide, 120 high: red above, blue below."""
+    image = Image.new("RGB", (90, 120), (250, 10, 10))
+    image.paste((10, 10, 250), (0, 60, 90, 120))
+    return image
+
+
+def is_red_above_blue(bgr: np.ndarray) -> bool:
+    above, below = bgr[5, bgr.shape[1] // 2].astype(int), bgr[-6, bgr.shape[1] // 2].astype(int)
+    return above[2] > 200 > 60 > above[0] and below[0] > 200 > 60 > below[2]
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "BMP", "WEBP", "GIF"])
+def test_every_format_is_read_whatever_its_name_says(picture, image_format):
+    image = decode(encoded(picture, image_format), 200)
+    assert image.shape == (120, 90, 3)
+    assert is_red_above_blue(image)
+
+
+def test_exif_orientation_is_turned_upright(picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    sideways = picture.rotate(90, expand=True)
+    image = decode(encoded(sideways, "JPEG", exif=exif), 200)
+    assert image.shape == (120, 90, 3)
+    assert is_red_above_blue(image)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P", "1", "I;16"])
+def test_other_pixel_types_become_colour(picture, mode):
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    else:
+        image = picture.convert(mode)
+    decoded = decode(encoded(image, "JPEG" if mode in ("L", "CMYK") else "PNG"), 200)
+    assert decoded.shape == (120, 90, 3)
+    assert decoded.dtype == np.uint8
+    if mode in ("CMYK", "RGBA", "P"):
+        assert is_red_above_blue(decoded)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"),
+        (b"not a jpeg" * 50, "not an image"),
+        (encoded(Image.new("RGB", (90, 90)), "JPEG")[:40], "not an image"),
+        (encoded(Image.effect_noise((90, 90), 50), "JPEG")[:1500], "cut"),
+        (encoded(Image.effect_noise((90, 90), 50), "JPEG", progressive=True)[:1500], "cut"),
+        (encoded(Image.effect_noise((90, 90), 50), "PNG")[:1500], "not an image"),
+    ],
+)
+def test_broken_bytes_are_unreadable(data, said):
+    with pytest.raises(UnreadableImageError, match=said):
+        decode(data, 64)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "GIF"])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(image_format):
+    bomb = encoded(Image.new("L", (10_001, 10_000)), image_format)
+    with pytest.raises(UnreadableImageError):
+        decode(bomb, 200)
+
+
+def test_large_jpegs_are_decoded_small_and_stay_as_sharp():
+    large = cv2.resize(photo(0), (1000, 1000), interpolation=cv2.INTER_CUBIC)
+    data = cv2.imencode(".jpg", large)[1].tobytes()
+    reduced = decode(data, 200)
+    assert reduced.shape == (250, 250, 3)
+    whole_path = cv2.resize(cv2.imdecode(np.frombuffer(data, np.uint8), 1), (200, 200), 0, 0, 0, 3)
+    assert cv2.PSNR(square(reduced, 200), whole_path) > 40
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 200), (31, 64), (1, 1), (1, 5000), (64, 64)])
+def test_crops_are_square_padded_by_their_edge_and_never_squashed(height, width):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: max(1, height // 10)] = 255  # a white line along the top edge
+    crop = square(image, 64)
+    assert crop.shape == (64, 64, 3)
+    if height < width and height > 1:
+        scaled_height = round(height * 64 / width)
+        above = (64 - scaled_height) // 2
+        assert (crop[:above] == 255).all()  # the edge goes on into the padding
+        assert (crop[above + scaled_height :] == 0).all()
+
+
+def test_a_circle_stays_a_circle():
+    image = np.zeros((300, 200, 3), np.uint8)
+    cv2.circle(image, (100, 150), 60, (255, 255, 255), -1)
+    rows, columns = np.nonzero(square(image, 100)[..., 0] > 127)
+    assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=1)
+
+
+def test_shrinking_averages_areas():
+    checkerboard = np.indices((400, 400)).sum(axis=0) % 2 * 255
+    image = np.repeat(checkerboard[..., None], 3, axis=2).astype(np.uint8)
+    assert np.abs(square(image, 100).astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("side", [205, 240, 280, 310, 330, 360, 395, 400, 500, 900])
+def test_fast_shrinking_differs_from_area_interpolation_by_less_than_the_encoding(side):
+    rng = np.random.default_rng(side)
+    detail = rng.integers(0, 256, (side // 4, side // 4, 3), dtype=np.uint8)
+    image = cv2.resize(detail, (side, side), interpolation=cv2.INTER_CUBIC)
+    area = cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA)
+    stored = cv2.imdecode(encode(area, 95), cv2.IMREAD_COLOR)
+    assert cv2.PSNR(square(image, 200), area) > cv2.PSNR(stored, area)
+
+
+def test_outcomes_say_what_became_of_each_photo(tmp_path):
+    (tmp_path / "good.jpg").write_bytes(encoded(Image.new("RGB", (50, 40)), "JPEG"))
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    names = ["good", "text", "folder", "pipe", "absent"]
+    jobs = [Job(n, str(tmp_path / f"{name}.jpg"), f"{n}.jpg") for n, name in enumerate(names)]
+    (tmp_path / "out").mkdir()
+    outcomes = make_crops(jobs, tmp_path / "out", 32, 95)
+    assert [outcome.rule for outcome in outcomes] == [
+        *("", "unreadable_image", "missing_file", "missing_file", "missing_file")
+    ]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.jpg"]
+    assert cv2.imread(str(tmp_path / "out/0.jpg")).shape == (32, 32, 3)
+
+
+def test_workers_give_the_same_crops_as_this_process(tmp_path):
+    for name in ("photos", "here", "there"):
+        (tmp_path / name).mkdir()
+    jobs = []
+    for n in range(12):
+        cv2.imwrite(str(tmp_path / f"photos/{n}.jpg"), photo(n))
+        jobs.append(Job(n, str(tmp_path / f"photos/{n}.jpg"), f"{n}.jpg"))
+    here = make_crops(jobs, tmp_path / "here", 32, 95)
+    work = partial(make_crops, folder=tmp_path / "there", size=32, jpeg_quality=95)
+    chunks = run_parallel(work, in_chunks(jobs, 5), 2)
+    assert sorted(outcome for chunk in chunks for outcome in chunk) == here
+    for n in range(12):
+        name = f"{n}.jpg"
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
