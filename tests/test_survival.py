@@ -1,0 +1,211 @@
+"""Runs that are killed, stopped or out of room, and go on."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.conftest import REPOSITORY, run_preparation
+from tests.originals import people, photo, write_original
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    """A folder of 600 photos, some of them broken; returns the .mat."""
+    folder = tmp_path_factory.mktemp("original") / "imdb_crop"
+    rows = people(100, 6)
+    mat_path = write_original(folder, rows)
+    for row in rows[::50]:
+        (folder / row["full_path"]).write_bytes(b"broken")
+    return mat_path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(original, tmp_path_factory) -> dict[str, bytes]:
+    """What a run that nothing disturbs leaves."""
+    output_dir = tmp_path_factory.mktemp("undisturbed") / "out"
+    run = run_preparation(*arguments(original, output_dir))
+    assert run.returncode == 0, run.stderr
+    return content(output_dir)
+
+
+def arguments(mat_path: Path, output_dir: Path) -> list:
+    return ["--db_path", mat_path, "--output_dir", output_dir, "--img_size", 64, "--workers", 2]
+
+
+def content(output_dir: Path) -> dict[str, bytes]:
+    """All files by name but the report and its picture, which tell seconds."""
+    return {
+        str(path.relative_to(output_dir)): path.read_bytes()
+        for path in output_dir.rglob("*")
+        if path.suffix in (".jpg", ".csv", ".part")
+    }
+
+
+def start(mat_path: Path, output_dir: Path) -> subprocess.Popen:
+    command = [sys.executable, "imdb_wiki_preparation.py", *arguments(mat_path, output_dir)]
+    return subprocess.Popen(
+        list(map(str, command)), cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(process: subprocess.Popen, happened) -> None:
+    while process.poll() is None and not happened():
+        time.sleep(0.002)
+
+
+def descendants_of_session(process: subprocess.Popen) -> list[int]:
+    """Processes still alive of those that the process has started."""
+    alive = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+            if session == process.pid and int(entry.name) != process.pid:
+                alive.append(int(entry.name))
+    return alive
+
+
+STAGES = {
+    "cropping": lambda out: len(list((out / ".preparing/crops").glob("*"))) > 150,
+    "moving": lambda out: (out / "crop").is_dir() and any((out / "crop").rglob("*.jpg")),
+    "just started": lambda out: (out / ".preparing").is_dir(),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_run_continues_to_the_same_bytes(stage, original, undisturbed, tmp_path):
+    output_dir = tmp_path / "out"
+    process = start(original, output_dir)
+    wait_for(process, lambda: STAGES[stage](output_dir))
+    assert process.poll() is None, "the run ended before it could be killed"
+    process.kill()  # this process only, its workers are not asked
+    process.communicate()
+    if Path("/proc/self/stat").exists():
+        deadline = time.monotonic() + 10
+        while descendants_of_session(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert descendants_of_session(process) == []
+    again = run_preparation(*arguments(original, output_dir))
+    assert again.returncode == 0, again.stderr
+    assert content(output_dir) == undisturbed
+    assert not (output_dir / ".preparing").exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(25))
+def test_killed_again_and_again_at_any_moment(seed, original, undisturbed, tmp_path):
+    chance = random.Random(seed)
+    output_dir = tmp_path / "out"
+    for _ in range(4):
+        process = start(original, output_dir)
+        time.sleep(chance.uniform(0.2, 5))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    again = run_preparation(*arguments(original, output_dir))
+    assert again.returncode == 0, again.stderr
+    assert content(output_dir) == undisturbed
+
+
+def test_an_input_that_has_changed_since_is_refused(original, tmp_path):
+    names = [f"{n + 1}_0_0_{n:017d}.jpg" for n in range(300)]
+    (tmp_path / "faces").mkdir()
+    for n, name in enumerate(names):
+        (tmp_path / "faces" / name).write_bytes(cv2.imencode(".jpg", photo(n))[1])
+    arguments = ["--dataset", "utkface", "--photo_dir", tmp_path / "faces"]
+    arguments += ["--output_dir", tmp_path / "out", "--img_size", 64, "--workers", 1]
+    command = [sys.executable, "imdb_wiki_preparation.py", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    wait_for(process, lambda: (tmp_path / "out/.preparing/journal.jsonl").exists())
+    process.kill()
+    process.wait()
+    (tmp_path / "faces" / names[0]).unlink()  # all rows behind it move up
+    again = run_preparation(*arguments)
+    assert again.returncode == 2
+    assert "has changed since" in again.stderr
+    assert run_preparation(*arguments, "--overwrite").returncode == 0
+
+
+def test_ctrl_c_ends_with_one_line_and_130(original, undisturbed, tmp_path):
+    output_dir = tmp_path / "out"
+    process = start(original, output_dir)
+    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    said = [line for line in stderr.splitlines() if line.strip() and "images/s" not in line]
+    assert len(said) == 1, stderr
+    assert "the same command continues" in said[0]
+    assert run_preparation(*arguments(original, output_dir)).returncode == 0
+    assert content(output_dir) == undisturbed
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("delay_seconds", [0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2, 3])
+def test_ctrl_c_at_any_moment_leaves_no_traceback(delay_seconds, original, tmp_path):
+    process = start(original, tmp_path / "out")
+    time.sleep(delay_seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert "Traceback" not in stderr
+    assert process.returncode in (0, 130, -signal.SIGINT)
+
+
+def test_a_killed_worker_ends_the_run_with_one_line(original, undisturbed, tmp_path):
+    output_dir = tmp_path / "out"
+    process = start(original, output_dir)
+    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    workers = []
+    for pid in descendants_of_session(process):
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                workers.append(pid)
+    os.kill(workers[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Traceback" not in stderr
+    assert "a worker process was killed" in stderr
+    assert run_preparation(*arguments(original, output_dir)).returncode == 0
+    assert content(output_dir) == undisturbed
+
+
+def test_two_runs_do_not_share_a_folder(original, tmp_path):
+    output_dir = tmp_path / "out"
+    process = start(original, output_dir)
+    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    os.killpg(process.pid, signal.SIGSTOP)  # a laptop that sleeps holds its folder all the same
+    for extra in ([], ["--overwrite"]):
+        other = run_preparation(*arguments(original, output_dir), *extra)
+        assert other.returncode == 2
+        assert "another run" in other.stderr
+    os.killpg(process.pid, signal.SIGCONT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_full_disk_is_said_and_the_run_continues_once_there_is_room(
+    original, undisturbed, tmp_path
+):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        full = run_preparation(*arguments(original, disk / "out"))
+        assert full.returncode == 2
+        assert "No space left on device" in full.stderr
+        assert "Traceback" not in full.stderr
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        again = run_preparation(*arguments(original, disk / "out"))
+        assert again.returncode == 0, again.stderr
+        assert content(disk / "out") == undisturbed
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
