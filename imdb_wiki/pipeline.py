@@ -1,0 +1,177 @@
+"""From a prepared folder's CSV to batches: decoded in parallel, never the whole set in memory."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
+
+# Else a CPU hands each step's memory back to the system and fetches it anew, a quarter of its time.
+os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
+
+_LABEL_COLUMNS = ("filename", "age", "gender")
+
+
+def read_split(
+    prepared_dirs: str | PathLike | Sequence[str | PathLike], split: str
+) -> pd.DataFrame:
+    """Reads one split's CSV of one prepared folder or of several.
+
+    Args:
+        prepared_dirs: A folder that `imdb_wiki_preparation.py` wrote, or a list of them.
+        split: `train`, `val` or `test`.
+
+    Returns:
+        One row an image, in the files' order: the CSV's columns (`age` in whole years, `gender`
+        0 female, 1 male) and `path`, the absolute path of the image.
+
+    Raises:
+        FileNotFoundError: A folder or its CSV is missing.
+        InputError: A CSV is empty or unreadable, a column is missing, or a label is out of range.
+    """
+    if isinstance(prepared_dirs, str | PathLike):
+        prepared_dirs = [prepared_dirs]
+    frames = [_read_one(Path(prepared_dir), split) for prepared_dir in prepared_dirs]
+    if not frames:
+        raise InputError("no prepared folder was given")
+    return pd.concat(frames, ignore_index=True)
+
+
+def _read_one(prepared_dir: Path, split: str) -> pd.DataFrame:
+    csv_path = prepared_dir / f"{split}.csv"
+    if not csv_path.is_file():
+        raise FileNotFoundError(f"no {split} split: {csv_path} does not exist")
+    try:
+        frame = pd.read_csv(
+            csv_path,
+            dtype={"filename": str, "identity": str, "source": str},
+            keep_default_na=False,  # a person may be called NA
+            na_values={"face_score": [""]},
+        )
+    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
+        raise InputError(f"{csv_path} cannot be read: {error}") from error
+    missing = [name for name in _LABEL_COLUMNS if name not in frame.columns]
+    if missing:
+        raise InputError(f"{csv_path} lacks the column {', '.join(missing)}")
+    if frame.empty:
+        raise InputError(f"{csv_path} has no rows")
+    for name, lowest, highest in (
+        ("age", MIN_AGE_YEARS, MAX_AGE_YEARS),
+        ("gender", FEMALE, MALE),
+    ):
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        bad = ~numbers.between(lowest, highest) | (numbers % 1 != 0)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise InputError(
+                f"{csv_path}, line {row + 2}: {name} is {str(frame[name].iloc[row])!r}, "
+                f"not a whole number from {lowest} to {highest}"
+            )
+        frame[name] = numbers.astype("int32")
+    crop_dir = prepared_dir.resolve() / "crop"
+    return frame.assign(path=[str(crop_dir / name) for name in frame["filename"]])
+
+
+def decode(path: tf.Tensor, image_size: int | tuple[int, int]) -> tf.Tensor:
+    """Reads one JPEG, and resizes it only where its size differs.
+
+    Works eagerly and inside `tf.data`. The pixels are those of `cv2.imread` and, when shrinking,
+    of `cv2.resize(..., interpolation=cv2.INTER_AREA)`, so that a face is the same in training
+    and in any later use.
+
+    Args:
+        path: Path of the file, a scalar string.
+        image_size: Side of the square image in pixels, or (height, width).
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+    """
+    height, width = (int(side) for side in np.broadcast_to(image_size, 2))
+    image = _read_jpeg(path)
+    same_size = tf.reduce_all(tf.shape(image)[:2] == (height, width))
+    image = tf.cond(same_size, lambda: image, lambda: _resize(image, height, width))
+    return tf.ensure_shape(image, (height, width, 3))
+
+
+def _read_jpeg(path: tf.Tensor) -> tf.Tensor:
+    # TensorFlow's own default, INTEGER_FAST, differs from OpenCV's and Pillow's by up to 9 of 255.
+    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    shrinks = tf.reduce_all(tf.shape(image)[:2] >= (height, width))
+    resized = tf.cond(
+        shrinks,  # averaging over areas is right for shrinking, and nearest neighbour for enlarging
+        lambda: tf.image.resize(image, (height, width), method="area"),
+        lambda: tf.image.resize(image, (height, width), method="bilinear", antialias=True),
+    )
+    return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
+
+
+def make_dataset(
+    frame: pd.DataFrame,
+    image_size: int | tuple[int, int],
+    batch_size: int,
+    training: bool = False,
+    seed: int = 0,
+) -> tf.data.Dataset:
+    """Makes the batches of one split.
+
+    What is shuffled are the file names, all of them and anew each epoch: a buffer of decoded
+    images either shuffles badly or fills the memory. The last, short batch is kept.
+
+    Args:
+        frame: Rows of `read_split`.
+        image_size: Side of the square image in pixels, or (height, width).
+        batch_size: Images a batch, over all devices together.
+        training: Whether to shuffle.
+        seed: Seed of the shuffling; the same seed gives the same order, epoch by epoch.
+
+    Returns:
+        Batches of images, uint8 (batch, height, width, 3), RGB, and of labels, {"age_years":
+        float32 (batch, 1), "gender": int32 (batch, 1)}.
+    """
+    labels = {
+        "age_years": frame["age"].to_numpy("float32")[:, np.newaxis],  # (count, 1)
+        "gender": frame["gender"].to_numpy("int32")[:, np.newaxis],  # (count, 1)
+    }
+    dataset = tf.data.Dataset.from_tensor_slices((frame["path"].to_numpy(str), labels))
+    if training:
+        dataset = dataset.shuffle(len(frame), seed=seed, reshuffle_each_iteration=True)
+    return (
+        dataset.map(
+            lambda path, label: (decode(path, image_size), label),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        .batch(batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+@contextlib.contextmanager
+def named_broken_images(*frames: pd.DataFrame) -> Iterator[None]:
+    """Turns TensorFlow's nameless decoding error into one that names the file.
+
+    Args:
+        *frames: Rows of `read_split` whose images are read inside the `with` block.
+
+    Raises:
+        InputError: An image that the block read is missing or broken.
+    """
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        # Only now is it worth reading every file: TensorFlow stopped at one of them.
+        for path in (path for frame in frames for path in frame["path"]):
+            try:
+                _read_jpeg(tf.constant(path))
+            except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
+                raise InputError(f"not a readable JPEG image: {path}") from error
+        raise

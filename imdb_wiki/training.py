@@ -1,0 +1,344 @@
+"""Training: device, augmentation, losses, callbacks, and the row that a run leaves behind."""
+
+import csv
+import os
+import platform
+import subprocess
+from os import PathLike
+from pathlib import Path
+
+import keras
+import pandas as pd
+import tensorflow as tf
+from keras import layers
+
+from imdb_wiki.pipeline import make_dataset, named_broken_images
+
+MODEL_FILE, HISTORY_FILE, LOGS_DIR = "model.keras", "history.csv", "logs"
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow; on a CPU a second run then repeats the first exactly.
+
+    On a GPU the operations stay as fast as they are and repeat only nearly: the deterministic
+    ones cost more than a seed is worth there.
+
+    Args:
+        seed: Any whole number from 0.
+    """
+    keras.utils.set_random_seed(seed)
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Chooses how to train: on all GPUs where there are several, else on the one device.
+
+    Returns:
+        A strategy; build and compile the network inside its `scope()`.
+    """
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def set_mixed_precision(enabled: bool) -> None:
+    """Lets networks that are built from now on compute in half precision.
+
+    Worth it on GPUs with tensor cores; CPUs become slower. The outputs stay float32.
+
+    Args:
+        enabled: Whether to use half precision for what stands between image and outputs.
+    """
+    keras.mixed_precision.set_global_policy("mixed_float16" if enabled else "float32")
+
+
+def hardware() -> str:
+    """Says what computes, for the results table: `2 × NVIDIA A100` or `x86_64 CPU, 8 cores`."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return f"{len(gpus)} × {details.get('device_name', 'GPU')}"
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
+
+
+def with_augmentation(
+    network: keras.Model,
+    seed: int = 0,
+    flip: bool = True,
+    translation: float = 0.05,
+    zoom: float = 0.0,
+    rotation: float = 0.0,
+    brightness: float = 0.1,
+    contrast: float = 0.0,
+) -> keras.Model:
+    """Puts light augmentation before a network, for training only.
+
+    Fit the returned model, save the given one: they share their weights, and outside training
+    they answer the same.
+
+    Args:
+        network: A model of the contract in `networks.py`.
+        seed: Seed of the random layers.
+        flip: Whether to mirror half of the images.
+        translation: Largest shift, as a share of the side; 0 leaves it out, as for all that follow.
+        zoom: Largest change of scale, as a share.
+        rotation: Largest rotation, as a share of a whole turn; 0.01 is 3.6 degrees.
+        brightness: Largest shift of all values, as a share of 255.
+        contrast: Largest change of contrast, as a share.
+
+    Returns:
+        A model with the network's input and outputs.
+    """
+    # What moves out of the picture is filled by its edge, as the preparation pads.
+    edge = {"fill_mode": "nearest", "dtype": "float32"}
+    light = {"value_range": (0, 255), "dtype": "float32"}
+    random_layers = [
+        flip and layers.RandomFlip("horizontal", seed=seed, dtype="float32"),
+        translation and layers.RandomTranslation(translation, translation, seed=seed + 1, **edge),
+        zoom and layers.RandomZoom(zoom, seed=seed + 2, **edge),
+        rotation and layers.RandomRotation(rotation, seed=seed + 3, **edge),
+        brightness and layers.RandomBrightness(brightness, seed=seed + 4, **light),
+        contrast and layers.RandomContrast(contrast, seed=seed + 5, **light),
+    ]
+    image = keras.Input(network.input_shape[1:], name="image")  # (batch, 200, 200, 3), 0–255
+    augmented = image
+    for layer in filter(None, random_layers):
+        augmented = layer(augmented)
+    return keras.Model(image, network(augmented), name=f"augmented_{network.name}")
+
+
+def compile_two_branch(
+    model: keras.Model,
+    learning_rate: float = 1e-3,
+    age_loss: str = "mae",
+    age_loss_weight: float = 0.1,
+    gender_loss_weight: float = 1.0,
+) -> None:
+    """Compiles a model that answers `age_years` and `gender`: Adam, one loss a head.
+
+    An age error counts in years and starts near 13, a gender cross-entropy starts near 0.6.
+    Unweighted, their sum is the age's alone: the best epoch, early stopping and the learning rate
+    would ignore the gender, and layers that both heads share would starve it. A tenth brings both
+    to about one.
+
+    Args:
+        model: The model to compile; a network, or `with_augmentation` of one.
+        learning_rate: Adam's step size.
+        age_loss: A Keras loss on years, e.g. `mae` or `huber`.
+        age_loss_weight: Weight of the age loss, per year.
+        gender_loss_weight: Weight of the cross-entropy.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss={"age_years": age_loss, "gender": "sparse_categorical_crossentropy"},
+        loss_weights={"age_years": age_loss_weight, "gender": gender_loss_weight},
+        # Read these: Keras' own `age_years_loss` and `gender_loss` overweigh a short batch.
+        metrics={
+            "age_years": [keras.metrics.MeanAbsoluteError(name="mae")],  # age_years_mae, years
+            "gender": [
+                keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"),
+                keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            ],
+        },
+        # XLA takes minutes to compile for a CPU and its convolutions there are slower.
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+    )
+
+
+class NetworkCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Saves the plain network whenever the model around it got better.
+
+    The model being fitted holds augmentation and an optimizer, which nobody needs afterwards.
+    """
+
+    def __init__(self, network: keras.Model, path: str | PathLike, **kwargs):
+        """Remembers the network to save.
+
+        Args:
+            network: What to save, uncompiled.
+            path: Where to, ending in `.keras`.
+            **kwargs: Of `keras.callbacks.ModelCheckpoint`, e.g. `monitor`.
+        """
+        super().__init__(path, save_best_only=True, **kwargs)
+        self.network = network
+
+    def _save_model(self, epoch, batch, logs):
+        if self._should_save_model(epoch, batch, logs, self.filepath):
+            save_model(self.network, self.filepath)
+
+
+def callbacks(
+    network: keras.Model,
+    run_dir: str | PathLike,
+    monitor: str = "val_loss",
+    early_stopping_patience: int = 8,
+    learning_rate_patience: int = 3,
+    learning_rate_factor: float = 0.3,
+    learning_rate_decay: float = 1.0,
+) -> list[keras.callbacks.Callback]:
+    """Makes what watches a training.
+
+    The best epoch is the one with the lowest `val_loss`: the weighted sum of both heads' losses
+    on the validation split, so that neither head alone decides.
+
+    Args:
+        network: The plain network; its best epoch is saved as `model.keras`.
+        run_dir: Folder for `model.keras`, `history.csv` and TensorBoard's `logs/`.
+        monitor: The quantity that decides, lower is better.
+        early_stopping_patience: Epochs without a better one after which training ends; then, and
+            at the regular end, the best epoch's weights are put back.
+        learning_rate_patience: Epochs without a better one after which the learning rate shrinks.
+        learning_rate_factor: What it is then multiplied by.
+        learning_rate_decay: What it is multiplied by after every epoch besides; 1 leaves it.
+
+    Returns:
+        Callbacks for `fit`.
+    """
+    run_dir = Path(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return [
+        NetworkCheckpoint(network, run_dir / MODEL_FILE, monitor=monitor, mode="min"),
+        keras.callbacks.CSVLogger(run_dir / HISTORY_FILE),
+        keras.callbacks.TensorBoard(run_dir / LOGS_DIR, write_graph=False),
+        keras.callbacks.LearningRateScheduler(
+            lambda epoch, learning_rate: learning_rate * (learning_rate_decay if epoch else 1.0)
+        ),
+        keras.callbacks.ReduceLROnPlateau(
+            monitor, mode="min", patience=learning_rate_patience, factor=learning_rate_factor
+        ),
+        keras.callbacks.EarlyStopping(
+            monitor, mode="min", patience=early_stopping_patience, restore_best_weights=True
+        ),
+    ]
+
+
+def train(
+    network: keras.Model,
+    train_frame: pd.DataFrame,
+    val_frame: pd.DataFrame,
+    run_dir: str | PathLike,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int = 0,
+    learning_rate: float = 1e-3,
+    age_loss: str = "mae",
+    age_loss_weight: float = 0.1,
+    gender_loss_weight: float = 1.0,
+    augmentation: dict | None = None,
+    watching: dict | None = None,
+    verbose: int | str = "auto",
+) -> pd.DataFrame:
+    """Fits a network: the pipelines, augmentation, losses and callbacks of this module in a row.
+
+    Build the network under `strategy().scope()` for several GPUs. Afterwards it holds its best
+    epoch's weights, and so does `run_dir/model.keras`.
+
+    Args:
+        network: A model of the contract in `networks.py`; its input says the image size.
+        train_frame: Rows of `read_split` to learn from.
+        val_frame: Rows of `read_split` that choose the best epoch.
+        run_dir: Folder that the run writes to.
+        epochs: Most epochs.
+        batch_size: Images a step, over all devices together.
+        seed: Seed of shuffling and augmentation; `seed_everything` seeds the rest.
+        learning_rate: As for `compile_two_branch`, like the next three.
+        age_loss: A Keras loss on years.
+        age_loss_weight: Weight of the age loss, per year.
+        gender_loss_weight: Weight of the cross-entropy.
+        augmentation: Keywords of `with_augmentation`; None for its defaults.
+        watching: Keywords of `callbacks`, such as patience; None for their defaults.
+        verbose: As for `keras.Model.fit`.
+
+    Returns:
+        The history: one row an epoch, columns as in `history.csv`.
+
+    Raises:
+        InputError: An image is missing or broken; the message names it.
+    """
+    image_size = network.input_shape[1:3]
+    train_data = make_dataset(train_frame, image_size, batch_size, training=True, seed=seed)
+    val_data = make_dataset(val_frame, image_size, batch_size)
+    # Variables must be made where the network's are: on every GPU.
+    with network.distribute_strategy.scope():
+        model = with_augmentation(network, seed, **(augmentation or {}))
+        compile_two_branch(model, learning_rate, age_loss, age_loss_weight, gender_loss_weight)
+    watchers = callbacks(network, run_dir, **(watching or {}))
+    try:
+        with named_broken_images(train_frame, val_frame):
+            history = model.fit(
+                train_data,
+                validation_data=val_data,
+                epochs=epochs,
+                callbacks=watchers,
+                shuffle=False,  # by Keras: the pipeline does it
+                verbose=verbose,
+            )
+    finally:  # Keras leaves history.csv open when fit is cut short
+        for watcher in watchers:
+            if isinstance(watcher, keras.callbacks.CSVLogger) and watcher.csv_file:
+                watcher.csv_file.close()
+    return pd.DataFrame({"epoch": history.epoch, **history.history})
+
+
+def save_model(model: keras.Model, path: str | PathLike) -> None:
+    """Saves a model for use: without optimizer and loss, and computing in float32 anywhere.
+
+    Args:
+        model: A functional model of built-in layers.
+        path: Where to, ending in `.keras`; an older file is replaced only by a whole new one.
+    """
+
+    def in_float32(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    plain = keras.models.clone_model(model, clone_function=in_float32)
+    plain.set_weights(model.get_weights())
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    plain.save(partial)
+    partial.replace(path)
+
+
+def current_commit() -> str:
+    """Names the checkout's commit for the results table, with a `+` if files differ from it.
+
+    Returns:
+        A short hash such as `1a2b3c4+`, or an empty text outside a git checkout.
+    """
+    describe = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except OSError:  # no git on this machine
+        return ""
+    return done.stdout.strip()
+
+
+def append_result(csv_path: str | PathLike, row: dict) -> None:
+    """Appends one run to the results table.
+
+    A column that the table does not have yet is added to its end, and stays empty for older rows.
+
+    Args:
+        csv_path: The table; made if it does not exist.
+        row: Column names and values: constants, image size, seed, split sizes, commit, hardware,
+            minutes, metrics.
+    """
+    csv_path = Path(csv_path)
+    rows, columns = [], []
+    if csv_path.is_file():
+        with csv_path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), list(reader.fieldnames or [])
+    columns += [name for name in row if name not in columns]
+    csv_path.parent.mkdir(parents=True, exist_ok=True)
+    partial = csv_path.with_name(f"partial-{csv_path.name}")  # a killed run leaves the old table
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, row])
+    partial.replace(csv_path)

@@ -1,0 +1,234 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from imdb_wiki import evaluation
+from imdb_wiki.errors import InputError
+from imdb_wiki.networks import two_branch_cnn
+from imdb_wiki.pipeline import read_split
+from imdb_wiki.training import save_model
+from tests.prepared import write_prepared
+from tests.test_networks import SMALL
+
+FRAME = pd.DataFrame({"age": [10, 20, 35, 39], "gender": [0, 1, 1, 0]})
+TRAIN = pd.DataFrame({"age": [20, 30, 31, 90], "gender": [1, 1, 1, 0]})  # median 30.5, 3/4 male
+PREDICTIONS = {
+    "age_years": np.array([15, 14, 35, 40], "float32"),  # errors +5, −6, 0, +1
+    "gender": np.array([[0.75, 0.25], [0.5, 0.5], [0.1, 0.9], [0.4, 0.6]], "float32"),
+}
+
+
+def test_measures_are_those_computed_by_hand():
+    scores = evaluation.score(FRAME, PREDICTIONS, TRAIN)
+    log = np.log
+    assert scores == {
+        "count": 4,
+        "age_mae_years": 3.0,  # (5 + 6 + 0 + 1) / 4
+        "median_age_mae_years": 11.0,  # (20.5 + 10.5 + 4.5 + 8.5) / 4
+        "age_cs5": 0.75,  # 5 years off still counts, 6 do not
+        "median_age_cs5": 0.25,
+        "age_bias_years": 0.0,
+        "median_age_bias_years": 4.5,  # 30.5 − 26
+        "gender_accuracy": 0.5,  # a tie goes to the first, female
+        "majority_accuracy": 0.5,
+        "gender_cross_entropy": pytest.approx(-(log(0.75) + log(0.5) + log(0.9) + log(0.4)) / 4),
+        "frequency_cross_entropy": pytest.approx(-(2 * log(0.25) + 2 * log(0.75)) / 4),
+        "train_count": 4,
+        "train_median_age_years": 30.5,
+        "train_majority_gender": "male",
+    }
+
+
+def test_the_bias_has_the_sign_of_too_old():
+    assert evaluation.age_bias_years([20, 30], [25, 31]) == 3.0
+
+
+def test_unsigned_ages_do_not_wrap():
+    assert evaluation.age_mae_years(np.array([30], "uint8"), np.array([20], "uint8")) == 10
+
+
+def test_a_sure_and_wrong_answer_costs_much_but_not_infinity():
+    cost = evaluation.cross_entropy(np.array([0]), np.array([[0.0, 1.0]]))
+    assert cost == pytest.approx(-np.log(1e-7))
+
+
+def test_groups_partition_the_images():
+    tables = evaluation.by_group(FRAME, PREDICTIONS, TRAIN)
+    decades, genders = tables["age_decade"], tables["gender"]
+    assert decades.index.tolist() == ["10–19", "20–29", "30–39"]
+    assert decades["count"].tolist() == [1, 1, 2]
+    assert decades["age_mae_years"].tolist() == [5, 6, 0.5]
+    assert genders.index.tolist() == ["female", "male"]
+    assert genders["age_mae_years"].tolist() == [3, 3]
+    assert genders["gender_accuracy"].tolist() == [0.5, 0.5]
+    assert genders["majority_accuracy"].tolist() == [0, 1]
+
+
+def test_the_table_puts_answers_beside_labels():
+    table = evaluation.predictions_table(FRAME, PREDICTIONS)
+    assert table["age_error_years"].tolist() == [5, -6, 0, 1]
+    assert table["predicted_gender"].tolist() == [0, 0, 1, 1]
+    assert table["male_probability"].tolist() == pytest.approx([0.25, 0.5, 0.9, 0.6])
+
+
+@pytest.fixture(scope="module")
+def prepared_dir(tmp_path_factory):
+    return write_prepared(tmp_path_factory.mktemp("prepared"), image_size=16)
+
+
+def reading_network():
+    """Answers what the prepared images show: the age is half their green, men are red."""
+    image = keras.Input((16, 16, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    fixed = keras.initializers.Constant
+    age = keras.layers.Dense(1, kernel_initializer=fixed(np.array([[0], [0.5], [0]])))(mean)
+    gender = keras.layers.Dense(
+        2,
+        activation="softmax",
+        kernel_initializer=fixed(np.array([[-1, 1], [0, 0], [0, 0]]) / 10),
+        bias_initializer=fixed(np.array([12.5, -12.5])),  # red 125 is undecided
+    )(mean)
+    return keras.Model(image, {"age_years": age, "gender": gender})
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 64])
+def test_each_image_is_counted_once_and_in_order(prepared_dir, batch_size):
+    frame = read_split(prepared_dir, "test")  # 7 images
+    predictions = evaluation.predict(reading_network(), frame, batch_size)
+    assert predictions["age_years"] == pytest.approx(frame["age"].to_numpy(), abs=2)
+    assert predictions["gender"].argmax(axis=1).tolist() == frame["gender"].tolist()
+    scores = evaluation.evaluate(
+        reading_network(), frame, read_split(prepared_dir, "train"), batch_size
+    )
+    assert scores["count"] == 7
+    assert scores["age_mae_years"] < 1 < scores["median_age_mae_years"]
+    assert scores["gender_accuracy"] == 1
+
+
+def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_path):
+    larger = write_prepared(tmp_path, {"test": 3}, image_size=40)
+    frame = read_split([prepared_dir, larger], "test")
+    predictions = evaluation.predict(reading_network(), frame)
+    assert predictions["age_years"] == pytest.approx(frame["age"].to_numpy(), abs=2)
+
+
+def evaluation_command(*arguments):
+    command = [sys.executable, "-m", "imdb_wiki.evaluation", *map(str, arguments)]
+    root = Path(__file__).parents[1]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    save_model(two_branch_cnn(**SMALL), path)
+    return path
+
+
+def test_the_command_writes_metrics_predictions_and_figures(prepared_dir, model_path, tmp_path):
+    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "7 images" in done.stdout
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    frame, train_frame = (read_split(prepared_dir, split) for split in ("test", "train"))
+    model = keras.saving.load_model(model_path)
+    expected = evaluation.evaluate(model, frame, train_frame)
+    assert metrics["train_majority_gender"] == expected.pop("train_majority_gender")
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+    assert sum(group["count"] for group in metrics["by_age_decade"].values()) == 7
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert table["filename"].tolist() == frame["filename"].tolist()
+    assert table["age_error_years"].abs().mean() == pytest.approx(metrics["age_mae_years"])
+    assert len(list((tmp_path / "figures").glob("*.png"))) >= 3
+
+
+def run_main(capsys, *arguments):
+    code = evaluation.main([str(argument) for argument in arguments])
+    stderr = capsys.readouterr().err
+    assert (code, stderr.count("\n")) == (2, 1)
+    return stderr
+
+
+def test_a_missing_model_ends_the_command(prepared_dir, tmp_path, capsys):
+    arguments = (tmp_path / "no.keras", prepared_dir, "--output_dir", tmp_path)
+    assert "no such model" in run_main(capsys, *arguments)
+    done = evaluation_command(*arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", "a zip"])
+def test_a_file_that_is_no_model_ends_the_command(prepared_dir, tmp_path, capsys, content):
+    path = tmp_path / "model.keras"
+    if content == "a zip":
+        path = Path(shutil.make_archive(str(tmp_path / "model"), "zip", prepared_dir))
+        path = path.rename(tmp_path / "model.keras")
+    else:
+        path.write_bytes(content)
+    arguments = (path, prepared_dir, "--output_dir", tmp_path)
+    assert "not a saved Keras model" in run_main(capsys, *arguments)
+
+
+def other_model(kind):
+    image = keras.Input((None, None, 3) if kind == "any size" else (16, 16, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    age, gender = keras.layers.Dense(1)(mean), keras.layers.Dense(2)(mean)
+    if kind == "grey image":
+        grey = keras.Input((16, 16, 1), name="image")
+        return keras.Model(grey, keras.layers.Dense(1)(keras.layers.Flatten()(grey)))
+    outputs = {
+        "a list": [age, gender],
+        "no gender": {"age_years": age},
+        "one probability": {"age_years": age, "gender": keras.layers.Dense(1)(mean)},
+        "any size": {"age_years": age, "gender": gender},
+    }
+    return keras.Model(image, outputs[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("a list", "no dictionary"),
+        ("no gender", "not age_years"),
+        ("one probability", "gender (None, 1)"),
+        ("grey image", "not one image"),
+        ("any size", "image size"),
+    ],
+)
+def test_a_model_of_another_contract_ends_the_command(
+    prepared_dir, tmp_path, capsys, kind, message
+):
+    other_model(kind).save(tmp_path / "other.keras")
+    arguments = (tmp_path / "other.keras", prepared_dir, "--output_dir", tmp_path)
+    assert message in run_main(capsys, *arguments)
+
+
+def test_a_folder_without_the_split_ends_the_command(model_path, tmp_path, capsys):
+    arguments = (model_path, tmp_path, "--output_dir", tmp_path / "out")
+    assert "no test split" in run_main(capsys, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_image_ends_the_command(model_path, tmp_path, capsys):
+    prepared_dir = write_prepared(tmp_path / "prepared", image_size=16)
+    broken = prepared_dir / "crop" / "test" / "male" / "003.jpg"
+    broken.write_bytes(broken.read_bytes()[:300])
+    arguments = (model_path, prepared_dir, "--output_dir", tmp_path / "out")
+    assert str(broken) in run_main(capsys, *arguments)
+
+
+def test_wrong_batch_sizes_end_the_command(model_path, prepared_dir, tmp_path, capsys):
+    arguments = (model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 0)
+    assert "--batch_size is 0" in run_main(capsys, *arguments)
+
+
+def test_load_model_says_what_is_wrong(tmp_path):
+    (tmp_path / "text.keras").write_text("no model")
+    with pytest.raises(InputError, match=r"text\.keras"):
+        evaluation.load_model(tmp_path / "text.keras")

@@ -1,0 +1,133 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from imdb_wiki.networks import two_branch_cnn
+from imdb_wiki.training import save_model, set_mixed_precision, with_augmentation
+
+SMALL = {
+    "image_size": 16,
+    "age_filters": (4, 4, 4),
+    "age_last_filters": (8, 8),
+    "gender_filters": (4, 4),
+    "dense_units": 8,
+}
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype="uint8")
+
+
+def test_the_default_is_the_network_of_the_design():
+    network = two_branch_cnn()
+    assert network.count_params() == 2_140_515
+    assert sum(int(np.prod(w.shape)) for w in network.trainable_weights) == 2_139_555
+    assert network.get_layer("age_flat").output.shape == (None, 18_432)
+    assert network.get_layer("gender_flat").output.shape == (None, 40_000)
+    assert network.input_shape == (None, 200, 200, 3)
+    shapes = {name: output.shape for name, output in network.output.items()}
+    assert shapes == {"age_years": (None, 1), "gender": (None, 2)}
+    order = [type(layer).__name__ for layer in network.layers if layer.name.startswith("age_1")]
+    assert order == ["Conv2D", "BatchNormalization", "MaxPooling2D"]
+    gender_kinds = {type(layer) for layer in network.layers if layer.name.startswith("gender_")}
+    assert keras.layers.Dropout in gender_kinds
+    activations = [
+        network.get_layer(n).activation for n in ("age_1_conv", "age_dense", "age_years")
+    ]
+    assert all(activation is keras.activations.relu for activation in activations)
+    assert network.get_layer("gender").activation is keras.activations.softmax
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "layer", "attribute", "expected"),
+    [
+        ("image_size", (16, 24), "image", "output.shape", (None, 16, 24, 3)),
+        ("age_filters", (5, 4), "age_1_conv", "filters", 5),
+        ("age_last_filters", (8, 9), "age_5_conv", "filters", 9),
+        ("gender_filters", (4, 6), "gender_2_conv", "filters", 6),
+        ("kernel_size", 5, "gender_1_conv", "kernel_size", (5, 5)),
+        ("pool_size", 1, "age_1_pool", "pool_size", (1, 1)),
+        ("dense_units", 7, "gender_dense", "units", 7),
+        ("norm_momentum", 0.8, "age_2_norm", "momentum", 0.8),
+        ("gender_dropout", 0.3, "gender_1_dropout", "rate", 0.3),
+    ],
+)
+def test_each_keyword_reaches_its_layer(keyword, value, layer, attribute, expected):
+    network = two_branch_cnn(**{**SMALL, keyword: value})
+    found = network.get_layer(layer)
+    for name in attribute.split("."):
+        found = getattr(found, name)
+    assert found == expected
+
+
+def test_the_age_starts_at_the_given_mean(images):
+    network = two_branch_cnn(**SMALL, initial_age_years=41.5)
+    assert network.get_layer("age_years").bias.numpy().tolist() == [41.5]
+    black = np.zeros_like(images)  # 0 through every layer, so only the bias is left
+    assert network.predict(black, verbose=0)["age_years"].ravel() == pytest.approx(41.5)
+
+
+def test_outputs_are_years_and_probabilities(images):
+    outputs = two_branch_cnn(**SMALL).predict(images, verbose=0)
+    assert set(outputs) == {"age_years", "gender"}
+    assert outputs["age_years"].shape == (3, 1)
+    assert outputs["gender"].sum(axis=1) == pytest.approx(1)
+
+
+def test_scaling_happens_inside_the_network(images):
+    network = two_branch_cnn(**SMALL)
+    scaled = keras.Model(network.input, network.get_layer("scaled").output)
+    assert scaled.predict(images, verbose=0) == pytest.approx(images / 255, abs=1e-6)
+
+
+def test_an_image_too_small_for_the_pools_is_refused():
+    with pytest.raises(ValueError, match="16 pixels"):
+        two_branch_cnn(image_size=15)
+
+
+def test_mixed_precision_computes_in_half_and_answers_in_float32(images, tmp_path):
+    set_mixed_precision(True)
+    try:
+        network = two_branch_cnn(**SMALL)
+        answers = with_augmentation(network).predict(images, verbose=0)
+    finally:
+        set_mixed_precision(False)
+    assert network.get_layer("age_2_conv").compute_dtype == "float16"
+    assert {str(output.dtype) for output in answers.values()} == {"float32"}
+    save_model(network, tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    for name, output in loaded.predict(images, verbose=0).items():
+        assert output == pytest.approx(answers[name], rel=0.02)
+
+
+def test_a_saved_network_loads_in_a_process_without_this_code(images, tmp_path):
+    network = two_branch_cnn(**SMALL)
+    model = with_augmentation(network)
+    model.compile("adam", loss={"age_years": "mae", "gender": "sparse_categorical_crossentropy"})
+    model.fit(images, {"age_years": np.ones((3, 1)), "gender": np.ones((3, 1))}, verbose=0)
+    save_model(network, tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    code = """
+import sys, keras, numpy as np
+assert not any(name.startswith("imdb_wiki") for name in sys.modules)
+model = keras.saving.load_model("model.keras")
+assert not model.compiled and not any("random" in layer.name for layer in model.layers)
+np.savez("answers.npz", **model.predict(np.load("images.npy"), verbose=0))
+"""
+    # -I: neither this folder nor PYTHONPATH is where modules are looked for.
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = np.load(tmp_path / "answers.npz")
+    for name, output in network.predict(images, verbose=0).items():
+        assert answers[name] == pytest.approx(output, abs=1e-4)

@@ -1,0 +1,138 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.pipeline import decode, make_dataset, named_broken_images, read_split
+from tests.prepared import write_noise, write_prepared
+
+
+@pytest.fixture
+def prepared_dir(tmp_path):
+    return write_prepared(tmp_path / "prepared")
+
+
+def test_reads_one_folder_or_several(prepared_dir, tmp_path):
+    other = write_prepared(tmp_path / "other", {"train": 3}, seed=1)
+    one = read_split(prepared_dir, "train")
+    both = read_split([prepared_dir, other], "train")
+    assert (len(one), len(both)) == (10, 13)
+    assert both.index.tolist() == list(range(13))
+    assert all(tf.io.gfile.exists(path) for path in both["path"])
+    assert both["path"].iloc[-1] == str(other / "crop" / both["filename"].iloc[-1])
+
+
+def test_a_person_called_na_keeps_the_name(prepared_dir):
+    csv_path = prepared_dir / "train.csv"
+    csv_path.write_text(csv_path.read_text().replace("person 3,2.5", "NA,"))
+    frame = read_split(prepared_dir, "train")
+    assert frame["identity"].iloc[3] == "NA"
+    assert np.isnan(frame["face_score"].iloc[3])
+
+
+def test_a_missing_split_is_named(prepared_dir):
+    (prepared_dir / "test.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no test split: .*test\.csv"):
+        read_split(prepared_dir, "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read"),
+        ("filename,age,gender\n", "no rows"),
+        ("filename,age\na.jpg,3\n", "lacks the column gender"),
+        ("filename,age,gender\na.jpg,3,1\nb.jpg,101,1\n", "line 3: age is '101'"),
+        ("filename,age,gender\na.jpg,-1,1\n", "age is '-1'"),
+        ("filename,age,gender\na.jpg,3.5,1\n", "age is '3.5'"),
+        ("filename,age,gender\na.jpg,,1\n", "age is ''"),
+        ("filename,age,gender\na.jpg,3,2\n", "gender is '2', not a whole number from 0 to 1"),
+        ("filename,age,gender\na.jpg,3,male\n", "gender is 'male'"),
+    ],
+)
+def test_a_wrong_csv_is_named_with_what_is_wrong(tmp_path, text, message):
+    (tmp_path / "val.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as raised:
+        read_split(tmp_path, "val")
+    assert "val.csv" in str(raised.value)
+
+
+@pytest.mark.parametrize("side", [40, 24, 16, 13])
+def test_pixels_are_those_of_opencv_eagerly_and_in_a_pipeline(tmp_path, side):
+    path = tmp_path / "noise.jpg"
+    expected = write_noise(path, 40, 40).astype(int)
+    if side != 40:
+        expected = cv2.resize(
+            expected.astype("uint8"), (side, side), interpolation=cv2.INTER_AREA
+        ).astype(int)
+    eager = decode(tf.constant(str(path)), side).numpy()
+    piped = next(iter(tf.data.Dataset.from_tensors(str(path)).map(lambda p: decode(p, side))))
+    assert eager.dtype == np.uint8
+    assert eager.tolist() == piped.numpy().tolist()
+    # Without scaling nothing is rounded, and nothing may differ.
+    assert np.abs(eager.astype(int) - expected).max() <= (0 if side == 40 else 1)
+
+
+def test_enlarging_is_smooth(tmp_path):
+    path = tmp_path / "noise.jpg"
+    expected = cv2.resize(write_noise(path, 20, 20), (50, 50), interpolation=cv2.INTER_LINEAR)
+    enlarged = decode(tf.constant(str(path)), 50).numpy()
+    assert np.abs(enlarged.astype(int) - expected.astype(int)).max() <= 2
+
+
+def test_a_size_may_be_height_and_width(tmp_path):
+    write_noise(tmp_path / "noise.jpg", 40, 40)
+    assert decode(tf.constant(str(tmp_path / "noise.jpg")), (10, 20)).shape == (10, 20, 3)
+
+
+def test_batches_are_uint8_with_labels_and_a_short_last_one(prepared_dir):
+    batches = list(make_dataset(read_split(prepared_dir, "train"), 32, 4))
+    assert [images.shape[0] for images, _ in batches] == [4, 4, 2]
+    images, labels = batches[0]
+    assert images.dtype == tf.uint8
+    assert images.shape[1:] == (32, 32, 3)
+    assert (labels["age_years"].dtype, labels["age_years"].shape) == (tf.float32, (4, 1))
+    assert (labels["gender"].dtype, labels["gender"].shape) == (tf.int32, (4, 1))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_labels_stay_with_their_images(prepared_dir, training):
+    data = make_dataset(read_split(prepared_dir, "train"), 32, 4, training=training)
+    for images, labels in data.unbatch():
+        red, green, _ = np.asarray(images)[16, 16].astype(int)
+        assert abs(green - 2 * float(labels["age_years"][0])) <= 4
+        assert (red > 125) == int(labels["gender"][0])
+
+
+def epoch(dataset):
+    return [float(age) for _, labels in dataset for age in labels["age_years"][:, 0]]
+
+
+def test_shuffling_follows_the_seed_and_differs_each_epoch(tmp_path):
+    frame = read_split(write_prepared(tmp_path, {"train": 30}), "train")
+    data = make_dataset(frame, 8, 7, training=True, seed=1)
+    first, second = epoch(data), epoch(data)
+    assert first != second
+    assert sorted(first) == sorted(second) == sorted(frame["age"])
+    again = make_dataset(frame, 8, 7, training=True, seed=1)
+    assert [epoch(again), epoch(again)] == [first, second]
+    assert epoch(make_dataset(frame, 8, 7, training=True, seed=2)) != first
+    assert epoch(make_dataset(frame, 8, 7)) == frame["age"].tolist()
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "no image", "missing"])
+def test_a_broken_image_is_named(prepared_dir, damage):
+    frame = read_split(prepared_dir, "train")
+    broken = prepared_dir / "crop" / frame["filename"][6]
+    whole = broken.read_bytes()
+    if damage == "missing":
+        broken.unlink()
+    else:
+        broken.write_bytes({"empty": b"", "half": whole[:400], "no image": b"GIF?" * 99}[damage])
+    with (
+        pytest.raises(InputError, match=r"006\.jpg"),
+        named_broken_images(pd.DataFrame({"path": []}), frame),
+    ):
+        list(make_dataset(frame, 32, 4))
