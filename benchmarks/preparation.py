@@ -1,0 +1,265 @@
+"""How fast the preparation is, beside the plain way and beside the limit, in one run.
+
+    python benchmarks/preparation.py --db_path imdb_crop/imdb.mat
+
+The plain way reads the metadata row by row and then, in one process, does `cv2.imread`,
+`cv2.resize` and `cv2.imwrite` for each photo. The limit is what decoding (at the scale at which
+the preparation decodes) and encoding alone take on all cores. Rounds alternate between the ways,
+and medians are shown, because machines are noisy.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import cv2
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from imdb_wiki.crops import Job, UnreadableImageError, decode, encode, make_crops, square
+from imdb_wiki.filters import first_broken_rule
+from imdb_wiki.labels import age_in_years
+from imdb_wiki.parallel import in_chunks, run_parallel
+from imdb_wiki.photos import PhotoFolder
+from imdb_wiki.preparation import PHOTOS_PER_CHUNK, crop_names
+from imdb_wiki.sources import table_of_mat
+from imdb_wiki.splits import person_numbers, split_groups
+
+SIZE, QUALITY = 200, 95  # the preparation's defaults
+MIN_SCORE = 1.0
+METADATA_ROWS = (5_000, 50_000, 460_723)  # the last is IMDB's
+
+
+def plain_images(paths: list[str], out: Path, interpolation: int) -> None:
+    """One process, one photo after the other, as most scripts do it."""
+    for number, path in enumerate(paths):
+        image = cv2.imread(path)
+        if image is not None:
+            image = cv2.resize(image, (SIZE, SIZE), interpolation=interpolation)
+            cv2.imwrite(str(out / f"{number}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+
+
+def our_images(paths: list[str], out: Path, workers: int) -> None:
+    """The preparation's own crops step."""
+    jobs = (Job(number, path, f"{number}.jpg") for number, path in enumerate(paths))
+    work = partial(make_crops, folder=out, size=SIZE, jpeg_quality=QUALITY)
+    for _ in run_parallel(work, in_chunks(jobs, PHOTOS_PER_CHUNK), workers):
+        pass
+
+
+def codec_seconds(paths: list[str]) -> float:
+    """Seconds of decoding and encoding alone for a chunk; reading and resizing not counted."""
+    seconds = 0.0
+    for path in paths:
+        data = Path(path).read_bytes()
+        start = time.perf_counter()
+        try:
+            image = decode(data, SIZE)
+        except UnreadableImageError:
+            continue
+        seconds += time.perf_counter() - start
+        crop = square(image, SIZE)
+        start = time.perf_counter()
+        encode(crop, QUALITY)
+        seconds += time.perf_counter() - start
+    return seconds
+
+
+def limit_seconds(paths: list[str], workers: int) -> float:
+    """What decoding and encoding alone take, shared among the processes, all of them busy."""
+    chunks = in_chunks(paths, PHOTOS_PER_CHUNK)
+    return sum(run_parallel(codec_seconds, chunks, workers)) / workers
+
+
+def timed(work, *arguments) -> float:
+    """Seconds that a call takes, with an empty folder for its crops."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DIR")) as out:
+        start = time.perf_counter()
+        work(*arguments[:1], Path(out), *arguments[1:])
+        return time.perf_counter() - start
+
+
+def compare_images(mat_path: Path, limit: int | None, rounds: int, workers: int) -> dict:
+    """Images a second of the plain way, of this and of the limit."""
+    table = table_of_mat(mat_path.read_bytes(), mat_path, mat_path.stem)
+    table = table[first_broken_rule(table, MIN_SCORE)["rule"] == ""].iloc[:limit]
+    table["crop_name"] = crop_names(table["source"])
+    jobs = PhotoFolder(mat_path.parent).jobs(table[["source", "crop_name"]])
+    paths = [job.photo for job in jobs if Path(job.photo).is_file()]
+    ways = {
+        "plain, area interpolation": lambda: timed(plain_images, paths, cv2.INTER_AREA),
+        "plain, bilinear": lambda: timed(plain_images, paths, cv2.INTER_LINEAR),
+        "this": lambda: timed(our_images, paths, workers),
+        "limit: decode and encode only": lambda: limit_seconds(paths, workers),
+        "start-up of the workers": lambda: timed(our_images, paths[:1], workers),
+    }
+    seconds = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            seconds[name].append(way())
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    start_up = median.pop("start-up of the workers")
+    median["this"] -= start_up  # shown apart
+    rates = {name: len(paths) / value for name, value in median.items()}
+    print(f"{len(paths):,} photos, {workers} processes, medians of {rounds} rounds")
+    for name, rate in rates.items():
+        print(f"  {name:<32}{rate:>8,.0f} images a second")
+    print(f"  {'start-up of the workers':<32}{start_up:>8.2f} seconds")
+    ours = rates["this"]
+    print(
+        f"  this is {ours / rates['plain, area interpolation']:.2f} times the plain way, "
+        f"{ours / rates['plain, bilinear']:.2f} times the plain way with bilinear interpolation, "
+        f"{ours / rates['limit: decode and encode only']:.2f} of the limit"
+    )
+    return {"images_per_second": rates, "start_up_seconds": start_up}
+
+
+def sharpness(mat_path: Path, limit: int = 500) -> None:
+    """PSNR of our crops against decoding at full scale and area interpolation."""
+    values = []
+    for path in sorted(mat_path.parent.rglob("*.jpg"))[:limit]:
+        full = cv2.imread(str(path))
+        if full is None or full.shape[0] != full.shape[1] or len(full) <= SIZE:
+            continue
+        area = cv2.resize(full, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        ours = square(decode(path.read_bytes(), SIZE), SIZE)
+        stored = cv2.imdecode(encode(area, QUALITY), cv2.IMREAD_COLOR)
+        energy = [cv2.Laplacian(image, cv2.CV_32F).var() for image in (ours, area)]
+        values.append((cv2.PSNR(ours, area), cv2.PSNR(stored, area), energy[0] / energy[1]))
+    if not values:
+        return
+    ours, stored, ratio = np.median(values, axis=0)
+    print(
+        f"{len(values)} larger photos against full scale and area interpolation, medians: "
+        f"PSNR {ours:.1f} dB (the JPEG encoding alone: {stored:.1f} dB), "
+        f"high frequencies {ratio:.2f} times as strong"
+    )
+
+
+def synthetic_struct(rows: int) -> dict[str, np.ndarray]:
+    """Metadata of the original's kind: about 23 photos a person."""
+    rng = np.random.default_rng(0)
+    return {
+        "dob": rng.integers(693_000, 729_000, rows).astype(np.int32),
+        "photo_taken": rng.integers(1950, 2015, rows).astype(np.uint16),
+        "gender": rng.choice([0.0, 1.0, np.nan], rows),
+        "face_score": np.where(rng.random(rows) < 0.1, -np.inf, rng.gamma(6, 0.6, rows)),
+        "second_face_score": np.where(rng.random(rows) < 0.1, 1.0, np.nan),
+        "celeb_id": rng.integers(1, rows // 23 + 2, rows).astype(np.float64),
+        "full_path": np.array([f"{n % 100:02d}/nm{n:07d}_rm{n}.jpg" for n in range(rows)]),
+    }
+
+
+def vectorised_metadata(struct: dict[str, np.ndarray]) -> None:
+    """Ages, rules and split as the preparation does them."""
+    table = pd.DataFrame(
+        {
+            "source": struct["full_path"],
+            "age": age_in_years(struct["dob"], struct["photo_taken"]),
+            "gender": struct["gender"],
+            "identity": pd.Series(struct["celeb_id"].astype(np.int64)).astype(str),
+            "face_score": struct["face_score"],
+            "second_face_score": struct["second_face_score"],
+        }
+    )
+    kept = table[first_broken_rule(table, MIN_SCORE)["rule"] == ""]
+    split_groups(person_numbers(kept["identity"]), (0.7, 0.15, 0.15), 0)
+
+
+def row_by_row_metadata(struct: dict[str, np.ndarray]) -> None:
+    """The same in a Python loop over the rows."""
+    photos_of_person: dict[int, list] = {}
+    for row in range(len(struct["dob"])):
+        if np.isinf(struct["face_score"][row]) or struct["face_score"][row] < MIN_SCORE:
+            continue
+        if not np.isnan(struct["second_face_score"][row]) or np.isnan(struct["gender"][row]):
+            continue
+        born = datetime.date.fromordinal(int(struct["dob"][row]) - 366)
+        age = int(struct["photo_taken"][row]) - born.year - ((born.month, born.day) > (7, 1))
+        if 0 <= age <= 100:
+            photo = (str(struct["full_path"][row]), age, int(struct["gender"][row]))
+            photos_of_person.setdefault(int(struct["celeb_id"][row]), []).append(photo)
+    people = list(photos_of_person)
+    np.random.default_rng(0).shuffle(people)
+    wanted = sum(map(len, photos_of_person.values()))
+    splits: list[list] = [[], [], []]
+    for person in people:
+        done = sum(map(len, splits)) / wanted
+        splits[(done > 0.7) + (done > 0.85)].extend(photos_of_person[person])
+
+
+def measure_metadata(way: str, rows: int) -> dict:
+    """Seconds and peak memory of one way, in this process, which does nothing else."""
+    if way == "loadmat":
+        struct = synthetic_struct(rows)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "imdb.mat"
+            cells = {"full_path": struct["full_path"].astype(object)}
+            scipy.io.savemat(path, {"imdb": struct | cells}, do_compression=True)
+            start = time.perf_counter()
+            scipy.io.loadmat(path)
+            seconds = time.perf_counter() - start
+    else:
+        work = {"this": vectorised_metadata, "row by row": row_by_row_metadata}.get(way)
+        struct = synthetic_struct(rows)
+        start = time.perf_counter()
+        if work:
+            work(struct)
+        seconds = time.perf_counter() - start
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "mib": kibibytes / 1024}
+
+
+def grow_metadata() -> None:
+    """Seconds and peak memory against the number of rows, each in a process of its own."""
+    print(f"{'metadata rows':>14}{'way':>14}{'seconds':>10}{'peak MiB':>10}")
+    for rows in METADATA_ROWS:
+        for way in ("data only", "this", "row by row", "loadmat"):
+            command = [sys.executable, __file__, "--metadata", way, str(rows)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            result = json.loads(done.stdout)
+            print(f"{rows:>14,}{way:>14}{result['seconds']:>10.2f}{result['mib']:>10.0f}")
+
+
+def start_up_seconds() -> float:
+    """From the command line to the first thing done: the script asked for its help."""
+    script = Path(__file__).parents[1] / "imdb_wiki_preparation.py"
+    code = "import imdb_wiki.preparation, imdb_wiki.report"
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], cwd=script.parent, check=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measures what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--db_path", type=Path, help="imdb.mat in the folder of its photos")
+    parser.add_argument("--limit", type=int, help="photos at the most")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--metadata", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.metadata:
+        print(json.dumps(measure_metadata(options.metadata[0], int(options.metadata[1]))))
+        return
+    print(f"start-up of the script: {start_up_seconds():.2f} seconds")
+    if options.db_path:
+        compare_images(options.db_path, options.limit, options.rounds, options.workers)
+        sharpness(options.db_path)
+    grow_metadata()
+
+
+if __name__ == "__main__":
+    main()
