@@ -42,14 +42,15 @@ def first_broken_rule(table: pd.DataFrame, min_score: float) -> pd.DataFrame:
         "no_gender": table["gender"],
         "bad_age": table["age"],
     }
-    rule = pd.Series("", index=table.index)
-    detail = pd.Series("", index=table.index)
-    for name in TABLE_RULES:
-        rows = (rule == "") & broken[name]
-        rule[rows] = name
-        if name in details:
-            detail[rows] = details[name][rows].map("{:g}".format)
-    return pd.DataFrame({"rule": rule, "detail": detail})
+    asked = np.stack([broken[name].to_numpy(bool) for name in TABLE_RULES])  # (rules, rows)
+    first = np.where(asked.any(axis=0), asked.argmax(axis=0), len(TABLE_RULES))  # (rows,)
+    rule = np.array([*TABLE_RULES, ""], dtype=object)[first]
+    detail = np.full(len(table), "", dtype=object)
+    for name, values in details.items():
+        rows = rule == name
+        codes, different = pd.factorize(values[rows], use_na_sentinel=False)
+        detail[rows] = np.array([f"{value:g}" for value in different], dtype=object)[codes]
+    return pd.DataFrame({"rule": rule, "detail": detail}, index=table.index, dtype=str)
 
 
 def repeated_rows(table: pd.DataFrame) -> pd.Series:
