@@ -15,51 +15,12 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, SPLIT_NAMES
+from imdb_wiki.intervals import age_interval, calibrate
+from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.metrics import by_group, score
 
-if TYPE_CHECKING:  # the measures need no TensorFlow; what does imports it itself
+if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
     import keras
-
-CS_YEARS = 5  # CS@5, the cumulative score at 5 years, is the literature's second measure of age
-
-
-def age_mae_years(true_years: np.ndarray, predicted_years: np.ndarray) -> float:
-    """Mean absolute error in years of ages (count,) against predictions (count,) or one number."""
-    return float(np.mean(np.abs(np.subtract(predicted_years, true_years, dtype="float64"))))
-
-
-def age_bias_years(true_years: np.ndarray, predicted_years: np.ndarray) -> float:
-    """Mean error in years, positive if predictions are too old."""
-    return float(np.mean(np.subtract(predicted_years, true_years, dtype="float64")))
-
-
-def cumulative_score(
-    true_years: np.ndarray, predicted_years: np.ndarray, within_years: float = CS_YEARS
-) -> float:
-    """Share of predictions that are at most `within_years` off, the border included."""
-    errors = np.abs(np.subtract(predicted_years, true_years, dtype="float64"))
-    return float(np.mean(errors <= within_years))
-
-
-def accuracy(true_gender: np.ndarray, probabilities: np.ndarray) -> float:
-    """Share of images whose likelier gender, of probabilities (count, 2), is the true one."""
-    return float(np.mean(np.argmax(probabilities, axis=-1) == true_gender))
-
-
-def cross_entropy(true_gender: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of −ln of the probability given to the true gender.
-
-    Args:
-        true_gender: 0 female, 1 male, (count,).
-        probabilities: Of female and male, (count, 2), or (2,) for the same answer every time.
-
-    Returns:
-        0 for certain and right; ln 2 = 0.693 for a coin.
-    """
-    probabilities = np.broadcast_to(probabilities, (len(true_gender), len(GENDER_NAMES)))
-    given = probabilities[np.arange(len(true_gender)), true_gender].astype("float64")
-    # Keras' own bound: one sure and wrong answer must not make the mean infinite.
-    return float(np.mean(-np.log(np.clip(given, 1e-7, 1.0))))
 
 
 def predict(
@@ -74,7 +35,8 @@ def predict(
         verbose: As for `keras.Model.predict`.
 
     Returns:
-        `age_years` (count,) and `gender` (count, 2), probabilities of female and male.
+        `age_years` (count,), `gender` (count, 2), probabilities of female and male, and where the
+        model has one `age_distribution` (count, 101).
 
     Raises:
         InputError: An image is missing or broken; the message names it.
@@ -84,95 +46,36 @@ def predict(
     dataset = make_dataset(frame, model.input_shape[1:3], batch_size)
     with named_broken_images(frame):
         outputs = model.predict(dataset, verbose=verbose)
-    return {"age_years": outputs["age_years"][:, 0], "gender": outputs["gender"]}
+    return outputs | {"age_years": outputs["age_years"][:, 0]}
 
 
-def score(frame: pd.DataFrame, predictions: dict, train_frame: pd.DataFrame) -> dict:
-    """Scores predictions, each measure beside what a constant answer gets.
-
-    The constant answers come from the training split: its median age, its majority gender and,
-    for the cross-entropy, its gender frequencies.
-
-    Args:
-        frame: Rows of `read_split` that were predicted.
-        predictions: Of `predict`, for the same rows.
-        train_frame: Rows of the training split; only its labels are used.
-
-    Returns:
-        Plain numbers by name, as in `metrics.json`; ages in years, shares from 0 to 1.
-    """
-    age, gender = frame["age"].to_numpy(), frame["gender"].to_numpy()
-    predicted_age, probabilities = predictions["age_years"], predictions["gender"]
-    median_age = float(train_frame["age"].median())
-    frequencies = np.bincount(train_frame["gender"], minlength=2) / len(train_frame)
-    return {
-        "count": len(frame),
-        "age_mae_years": age_mae_years(age, predicted_age),
-        "median_age_mae_years": age_mae_years(age, median_age),
-        "age_cs5": cumulative_score(age, predicted_age),
-        "median_age_cs5": cumulative_score(age, median_age),
-        "age_bias_years": age_bias_years(age, predicted_age),
-        "median_age_bias_years": age_bias_years(age, median_age),
-        "gender_accuracy": accuracy(gender, probabilities),
-        "majority_accuracy": accuracy(gender, frequencies),
-        "gender_cross_entropy": cross_entropy(gender, probabilities),
-        "frequency_cross_entropy": cross_entropy(gender, frequencies),
-        "train_count": len(train_frame),
-        "train_median_age_years": median_age,
-        "train_majority_gender": GENDER_NAMES[int(np.argmax(frequencies))],
-    }
-
-
-def predictions_table(frame: pd.DataFrame, predictions: dict) -> pd.DataFrame:
+def predictions_table(
+    frame: pd.DataFrame, predictions: dict, interval_constants: dict | None = None
+) -> pd.DataFrame:
     """Puts predictions beside the labels, one row an image.
 
     Args:
         frame: Rows of `read_split`.
         predictions: Of `predict`, for the same rows.
+        interval_constants: Of `intervals.calibrate`, to add the ages' intervals.
 
     Returns:
         The frame with `predicted_age_years`, `age_error_years` (predicted − true),
-        `female_probability`, `male_probability` and `predicted_gender`.
+        `female_probability`, `male_probability`, `predicted_gender`, and with constants the
+        interval's ends `age_low_years` and `age_high_years`.
     """
-    return frame.assign(
+    table = frame.assign(
         predicted_age_years=predictions["age_years"],
         age_error_years=predictions["age_years"] - frame["age"].to_numpy(),
         female_probability=predictions["gender"][:, 0],
         male_probability=predictions["gender"][:, 1],
         predicted_gender=np.argmax(predictions["gender"], axis=-1),
     )
-
-
-def by_group(frame: pd.DataFrame, predictions: dict, train_frame: pd.DataFrame) -> dict:
-    """Scores each age decade and each gender apart, with counts.
-
-    Args:
-        frame: Rows of `read_split` that were predicted.
-        predictions: Of `predict`, for the same rows.
-        train_frame: Rows of the training split.
-
-    Returns:
-        `age_decade` and `gender`, each a table whose index names the group, `20–29` or `female`,
-        and whose columns are those measures of `score` that differ by group.
-    """
-    decade = frame["age"].to_numpy() // 10 * 10
-    groups = {
-        "age_decade": (
-            decade,
-            lambda first: f"{first}–{first + 9}" if first < MAX_AGE_YEARS else str(first),
-        ),
-        "gender": (frame["gender"].to_numpy(), lambda code: GENDER_NAMES[code]),
-    }
-    tables = {}
-    for name, (keys, label) in groups.items():
-        rows = {}
-        for key in np.unique(keys):
-            chosen = keys == key
-            part = {output: values[chosen] for output, values in predictions.items()}
-            scores = score(frame[chosen], part, train_frame)
-            rows[label(key)] = {k: v for k, v in scores.items() if not k.startswith("train_")}
-        tables[name] = pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
-    return tables
+    if interval_constants:
+        table["age_low_years"], table["age_high_years"] = age_interval(
+            predictions["age_years"], predictions["age_distribution"], interval_constants
+        )
+    return table
 
 
 def evaluate(
@@ -233,8 +136,51 @@ def load_model(path: str | Path) -> "keras.Model":
     return model
 
 
+def interval_constants_of(
+    model: "keras.Model",
+    path: str | Path,
+    prepared_dirs: list[str | Path],
+    batch_size: int = 64,
+) -> dict | None:
+    """What the model's age intervals take: from its `.json`, else calibrated on `val`.
+
+    Args:
+        model: A model of the contract in `networks.py`.
+        path: Its file, whose `.json` is looked for.
+        prepared_dirs: Folders whose validation splits calibrate a model without constants.
+        batch_size: Images a step.
+
+    Returns:
+        Constants of `intervals.calibrate`; None for a model that answers no distribution.
+
+    Raises:
+        InputError: The `.json` is none, or the validation split is too small.
+    """
+    from imdb_wiki.pipeline import read_split
+
+    if "age_distribution" not in model.output:
+        return None
+    card_path = Path(path).with_suffix(".json")
+    if card_path.is_file():
+        try:
+            constants = json.loads(card_path.read_text(encoding="utf-8"))["age_interval"]
+            return {name: float(constants[name]) for name in ("coverage", "factor", "floor_years")}
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{card_path} holds no constants of an age interval") from error
+    frame = read_split(prepared_dirs, "val")
+    answers = predict(model, frame, batch_size)
+    try:
+        return calibrate(frame["age"], answers["age_years"], answers["age_distribution"])
+    except ValueError as error:
+        raise InputError(f"the validation split cannot calibrate an interval: {error}") from error
+
+
 def write_evaluation(
-    output_dir: str | Path, frame: pd.DataFrame, predictions: dict, train_frame: pd.DataFrame
+    output_dir: str | Path,
+    frame: pd.DataFrame,
+    predictions: dict,
+    train_frame: pd.DataFrame,
+    interval_constants: dict | None = None,
 ) -> dict:
     """Writes `metrics.json`, `predictions.csv` and the evaluation's figures.
 
@@ -243,42 +189,48 @@ def write_evaluation(
         frame: Rows of `read_split` that were predicted.
         predictions: Of `predict`, for the same rows.
         train_frame: Rows of the training split.
+        interval_constants: Of `intervals.calibrate`, to score the ages' intervals too.
 
     Returns:
-        What stands in `metrics.json`: `score` and, under `by_age_decade` and `by_gender`, the
-        tables of `by_group`.
+        What stands in `metrics.json`: `score` and, under `by_age_decade`, `by_gender` and so on,
+        the tables of `by_group`.
     """
-    from imdb_wiki import plots  # here: the metrics themselves need no matplotlib
+    from imdb_wiki import evaluation_plots, plots  # here: the measures need no matplotlib
 
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    tables = by_group(frame, predictions, train_frame)
-    metrics = score(frame, predictions, train_frame)
+    tables = by_group(frame, predictions, train_frame, interval_constants)
+    metrics = score(frame, predictions, train_frame, interval_constants)
+    if interval_constants:
+        metrics["age_interval"] = interval_constants
     for name, table in tables.items():
-        metrics[f"by_{name}"] = table.to_dict(orient="index")
+        # JSON knows no NaN; a group of one person has no interval
+        rows = table.astype(object).where(table.notna(), None)
+        metrics[f"by_{name}"] = rows.to_dict(orient="index")
     text = json.dumps(metrics, indent=2, ensure_ascii=False)
     (output_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    table = predictions_table(frame, predictions)
+    table = predictions_table(frame, predictions, interval_constants)
     table.drop(columns="path").to_csv(output_dir / "predictions.csv", index=False)
-    figures = {
-        "predicted_against_true": plots.predicted_against_true(table),
-        "error_by_group": plots.error_by_group(tables),
-        "best_and_worst_faces": plots.best_and_worst_faces(table),
-        "gender_confusion": plots.gender_confusion(table),
-    }
-    for name, figure in figures.items():
+    for name, figure in evaluation_plots.all_figures(table, tables).items():
         plots.save(figure, output_dir / "figures" / f"{name}.png")
     return metrics
 
 
 def summary(metrics: dict) -> str:
     """Says the metrics in one line, each beside its baseline."""
-    return (
-        "{count:,} images · age error {age_mae_years:.2f} years (always the median "
+    text = (
+        "{count:,} images · age error {age_mae_years:.2f} years (95% interval "
+        "{age_mae_years_low:.2f}–{age_mae_years_high:.2f}; always the median "
         "{median_age_mae_years:.2f}) · within 5 years {age_cs5:.1%} ({median_age_cs5:.1%}) · "
         "gender accuracy {gender_accuracy:.1%} (always the majority {majority_accuracy:.1%}) · "
         "cross-entropy {gender_cross_entropy:.3f} ({frequency_cross_entropy:.3f})"
     ).format(**metrics)
+    if "age_interval_coverage" in metrics:
+        text += (
+            " · {coverage:.0%} age intervals hold {age_interval_coverage:.1%}, "
+            "{age_interval_width_years:.1f} years wide"
+        ).format(**metrics, **metrics["age_interval"])
+    return text
 
 
 def _first_line(error: Exception) -> str:
@@ -305,28 +257,44 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m imdb_wiki.evaluation", description="Evaluates a saved model on a split."
     )
-    parser.add_argument("model", type=Path, help="a .keras file")
-    parser.add_argument("prepared_dir", type=Path, help="folder of imdb_wiki_preparation.py")
-    parser.add_argument(
-        "--split", choices=SPLIT_NAMES, default="test", help="which part (default: test)"
-    )
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--batch_size", type=int, default=64, help="images a step (default: 64)")
+    add = parser.add_argument
+    add("model", type=Path, help="a .keras file, with its .json if there is one")
+    add("prepared_dirs", nargs="+", help="folders of imdb_wiki_preparation.py, pooled")
+    add("--split", choices=SPLIT_NAMES, default="test", help="which part (default: test)")
+    add("--output_dir", type=Path, required=True, help="folder for the results")
+    add("--batch_size", type=int, default=64, help="images a step (default: 64)")
+    add("--results_csv", type=Path, help="table that gets a row (default: OUTPUT_DIR/results.csv)")
     options = parser.parse_args(arguments)
     with _quiet_tensorflow():
         import tensorflow as tf
 
         from imdb_wiki.pipeline import read_split
+        from imdb_wiki.training import append_result, current_commit, hardware
 
         tf.config.list_physical_devices()  # the first look for a GPU is what it talks about
     try:
         if options.batch_size < 1:
             raise InputError(f"--batch_size is {options.batch_size}, not a number from 1")
-        frame = read_split(options.prepared_dir, options.split)
-        train_frame = read_split(options.prepared_dir, "train")  # for the constant answers
+        frame = read_split(options.prepared_dirs, options.split)
+        train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
         model = load_model(options.model)
+        constants = interval_constants_of(
+            model, options.model, options.prepared_dirs, options.batch_size
+        )
         predictions = predict(model, frame, options.batch_size)
-        metrics = write_evaluation(options.output_dir, frame, predictions, train_frame)
+        metrics = write_evaluation(options.output_dir, frame, predictions, train_frame, constants)
+        row = {
+            "data": " ".join(options.prepared_dirs),
+            "split": options.split,
+            "model": str(options.model),
+            "network": model.name,
+            "parameters": model.count_params(),
+            "image_size": model.input_shape[1],
+            **{name: round(v, 4) for name, v in metrics.items() if isinstance(v, int | float)},
+            "hardware": hardware(),
+            "commit": current_commit(),
+        }
+        append_result(options.results_csv or options.output_dir / "results.csv", row)
     except (InputError, OSError) as error:
         print(f"error: {_first_line(error)}", file=sys.stderr)
         return 2

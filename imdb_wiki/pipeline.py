@@ -30,7 +30,8 @@ def read_split(
 
     Returns:
         One row an image, in the files' order: the CSV's columns (`age` in whole years, `gender`
-        0 female, 1 male) and `path`, the absolute path of the image.
+        0 female, 1 male), `path`, the absolute path of the image, and `folder`, the prepared
+        folder as it was given.
 
     Raises:
         FileNotFoundError: A folder or its CSV is missing.
@@ -76,7 +77,8 @@ def _read_one(prepared_dir: Path, split: str) -> pd.DataFrame:
             )
         frame[name] = numbers.astype("int32")
     crop_dir = prepared_dir.resolve() / "crop"
-    return frame.assign(path=[str(crop_dir / name) for name in frame["filename"]])
+    paths = [str(crop_dir / name) for name in frame["filename"]]
+    return frame.assign(path=paths, folder=str(prepared_dir))
 
 
 def decode(path: tf.Tensor, image_size: int | tuple[int, int]) -> tf.Tensor:

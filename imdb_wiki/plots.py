@@ -1,4 +1,4 @@
-"""The pictures of data and results; each function returns a Figure and shows nothing by itself."""
+"""The pictures of data and training; each function returns a Figure and shows nothing by itself."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -8,9 +8,7 @@ import cv2
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
 
@@ -90,11 +88,12 @@ def face_grid(frame: pd.DataFrame, rows: int = 3, columns: int = 8, seed: int = 
         for age, gender in zip(chosen["age"], chosen["gender"], strict=True)
     ]
     figure = Figure(figsize=(1.3 * columns, 1.55 * rows), layout="constrained")
-    _draw_faces(figure.subplots(rows, columns, squeeze=False), chosen["path"], captions)
+    draw_faces(figure.subplots(rows, columns, squeeze=False), chosen["path"], captions)
     return figure
 
 
-def _draw_faces(grid: np.ndarray, paths, captions) -> None:
+def draw_faces(grid: np.ndarray, paths, captions) -> None:
+    """Draws images into a grid of axes (rows, columns), each under its caption."""
     for axes in grid.flat:
         axes.axis("off")
     for axes, path, caption in zip(grid.flat, paths, captions, strict=False):
@@ -225,154 +224,4 @@ def training_curves(history: pd.DataFrame, median_age_mae_years: float | None = 
         if name == "age_years_mae":
             axes.set_ylim(bottom=0)
             axes.legend()
-    return figure
-
-
-@styled
-def predicted_against_true(table: pd.DataFrame) -> Figure:
-    """Draws predicted against true ages as a density.
-
-    Args:
-        table: Of `evaluation.predictions_table`.
-
-    Returns:
-        Counts in cells of two by two years, the diagonal, and each decade's median answer.
-    """
-    figure = Figure(figsize=(6.2, 5.4), layout="constrained")
-    axes = figure.subplots()
-    limit = (MIN_AGE_YEARS, MAX_AGE_YEARS + 2)
-    bins = np.arange(limit[0], limit[1] + 1, 2)
-    answers = table["predicted_age_years"].clip(*limit)
-    *_, cells = axes.hist2d(
-        table["age"], answers, bins=[bins, bins], cmin=1, cmap="Blues", norm="log"
-    )
-    ticks = LogLocator(subs=(1, 2, 5))
-    bar = figure.colorbar(cells, ax=axes, label="faces", shrink=0.8, ticks=ticks, format="{x:,.0f}")
-    bar.minorticks_off()
-    axes.plot(limit, limit, color=INK, lw=1, label="predicted = true")
-    medians = table.groupby(table["age"] // 10 * 10)["predicted_age_years"].median()
-    axes.plot(
-        medians.index + 5, medians, "o-", color=VERMILION, ms=5, lw=1.5, label="median by decade"
-    )
-    axes.set(xlim=limit, ylim=limit, aspect="equal")
-    axes.set_xlabel("true age, years")
-    axes.set_ylabel("predicted age, years")
-    error = table["age_error_years"].abs().mean()
-    axes.set_title(f"{len(table):,} faces, mean absolute error {error:.2f} years")
-    axes.legend(loc="upper left")
-    return figure
-
-
-@styled
-def error_by_group(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draws the age error and the gender accuracy of each group beside the constant answers.
-
-    Args:
-        tables: Of `evaluation.by_group`.
-
-    Returns:
-        Two panels for each table; groups are named with their counts.
-    """
-    widths = [len(table) + 1.5 for table in tables.values()]
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    grid = figure.subplots(2, len(tables), squeeze=False, sharey="row", width_ratios=widths)
-    measures = (
-        ("age_mae_years", "median_age_mae_years", "mean absolute\nage error, years", "the median"),
-        ("gender_accuracy", "majority_accuracy", "gender accuracy", "the majority"),
-    )
-    for row, (measure, baseline, label, constant) in zip(grid, measures, strict=True):
-        for axes, (name, table) in zip(row, tables.items(), strict=True):
-            bars = axes.bar(table.index, table[measure], color=BLUE, width=0.7, label="the network")
-            digits = "{:.1f}" if measure == "age_mae_years" else "{:.2f}"
-            for bar in bars:  # at the foot, where no other mark is
-                text, middle = digits.format(bar.get_height()), bar.get_x() + bar.get_width() / 2
-                axes.annotate(
-                    text, (middle, 0), (0, 3), textcoords="offset points", ha="center",
-                    size=8, color="white",
-                )  # fmt: skip
-            axes.plot(
-                table.index, table[baseline], "_", color=VERMILION, ms=16, mew=2,
-                label=f"always {constant}",
-            )  # fmt: skip
-            counts = [f"{i}\n{n:,}" for i, n in zip(table.index, table["count"], strict=True)]
-            axes.set_xticks(range(len(table)), counts, fontsize=8.5)
-            axes.grid(visible=False, axis="x")
-            axes.set_title("by " + name.replace("_", " "))
-        row[0].set_ylabel(label)
-        row[0].legend(fontsize=8.5, ncols=2, loc="lower left", bbox_to_anchor=(0.35, 1.0))
-    return figure
-
-
-@styled
-def best_and_worst_faces(table: pd.DataFrame, count: int = 8) -> Figure:
-    """Shows the faces whose age was answered best and worst: there the wrong labels are.
-
-    Args:
-        table: Of `evaluation.predictions_table`.
-        count: Faces of each kind.
-
-    Returns:
-        Three rows: best ages, worst ages, surest wrong genders.
-    """
-    count = min(count, len(table))
-    by_error = table.iloc[table["age_error_years"].abs().argsort(kind="stable")]
-    surely_wrong = table[table["predicted_gender"] != table["gender"]]
-    true_probability = np.where(
-        surely_wrong["gender"] == 0,
-        surely_wrong["female_probability"],
-        surely_wrong["male_probability"],
-    )
-    surely_wrong = surely_wrong.iloc[true_probability.argsort(kind="stable")]
-    rows = {
-        "closest ages (true → predicted)": (by_error[:count], _age_caption),
-        "farthest ages (true → predicted)": (by_error[::-1][:count], _age_caption),
-        "surest wrong genders (label → predicted)": (surely_wrong[:count], _gender_caption),
-    }
-    figure = Figure(figsize=(1.35 * max(count, 4), 5.8), layout="constrained")
-    for part, (title, (faces, caption)) in zip(
-        figure.subfigures(len(rows), 1), rows.items(), strict=True
-    ):
-        part.suptitle(title, x=0.01, ha="left", fontsize=11)
-        captions = [caption(face) for face in faces.itertuples()]
-        _draw_faces(part.subplots(1, max(count, 4), squeeze=False), faces["path"], captions)
-    return figure
-
-
-def _age_caption(face) -> str:
-    return f"{face.age} → {face.predicted_age_years:.0f}"
-
-
-def _gender_caption(face) -> str:
-    sure = max(face.female_probability, face.male_probability)
-    return f"{GENDER_NAMES[face.gender]} → {GENDER_NAMES[face.predicted_gender]}\n{sure:.0%} sure"
-
-
-@styled
-def gender_confusion(table: pd.DataFrame) -> Figure:
-    """Draws how often each gender was answered as which.
-
-    Args:
-        table: Of `evaluation.predictions_table`.
-
-    Returns:
-        A 2×2 table: shares of the true gender, with counts.
-    """
-    counts = np.zeros((2, 2), dtype=int)  # (true, predicted)
-    np.add.at(counts, (table["gender"], table["predicted_gender"]), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
-    axes: Axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (true, predicted), share in np.ndenumerate(shares):
-        axes.text(
-            predicted, true, f"{share:.1%}\n{counts[true, predicted]:,}", ha="center", va="center",
-            color="white" if share > 0.6 else INK, fontsize=12,
-        )  # fmt: skip
-    axes.set_xticks(range(2), GENDER_NAMES)
-    axes.set_yticks(range(2), GENDER_NAMES)
-    axes.set(xlabel="predicted", ylabel="true")
-    axes.set_title(f"gender of {len(table):,} faces")
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
     return figure

@@ -15,60 +15,8 @@ from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.training import save_model
 from tests.prepared import write_prepared
+from tests.test_metrics import FRAME, PREDICTIONS
 from tests.test_networks import SMALL
-
-FRAME = pd.DataFrame({"age": [10, 20, 35, 39], "gender": [0, 1, 1, 0]})
-TRAIN = pd.DataFrame({"age": [20, 30, 31, 90], "gender": [1, 1, 1, 0]})  # median 30.5, 3/4 male
-PREDICTIONS = {
-    "age_years": np.array([15, 14, 35, 40], "float32"),  # errors +5, −6, 0, +1
-    "gender": np.array([[0.75, 0.25], [0.5, 0.5], [0.1, 0.9], [0.4, 0.6]], "float32"),
-}
-
-
-def test_measures_are_those_computed_by_hand():
-    scores = evaluation.score(FRAME, PREDICTIONS, TRAIN)
-    log = np.log
-    assert scores == {
-        "count": 4,
-        "age_mae_years": 3.0,  # (5 + 6 + 0 + 1) / 4
-        "median_age_mae_years": 11.0,  # (20.5 + 10.5 + 4.5 + 8.5) / 4
-        "age_cs5": 0.75,  # 5 years off still counts, 6 do not
-        "median_age_cs5": 0.25,
-        "age_bias_years": 0.0,
-        "median_age_bias_years": 4.5,  # 30.5 − 26
-        "gender_accuracy": 0.5,  # a tie goes to the first, female
-        "majority_accuracy": 0.5,
-        "gender_cross_entropy": pytest.approx(-(log(0.75) + log(0.5) + log(0.9) + log(0.4)) / 4),
-        "frequency_cross_entropy": pytest.approx(-(2 * log(0.25) + 2 * log(0.75)) / 4),
-        "train_count": 4,
-        "train_median_age_years": 30.5,
-        "train_majority_gender": "male",
-    }
-
-
-def test_the_bias_has_the_sign_of_too_old():
-    assert evaluation.age_bias_years([20, 30], [25, 31]) == 3.0
-
-
-def test_unsigned_ages_do_not_wrap():
-    assert evaluation.age_mae_years(np.array([30], "uint8"), np.array([20], "uint8")) == 10
-
-
-def test_a_sure_and_wrong_answer_costs_much_but_not_infinity():
-    cost = evaluation.cross_entropy(np.array([0]), np.array([[0.0, 1.0]]))
-    assert cost == pytest.approx(-np.log(1e-7))
-
-
-def test_groups_partition_the_images():
-    tables = evaluation.by_group(FRAME, PREDICTIONS, TRAIN)
-    decades, genders = tables["age_decade"], tables["gender"]
-    assert decades.index.tolist() == ["10–19", "20–29", "30–39"]
-    assert decades["count"].tolist() == [1, 1, 2]
-    assert decades["age_mae_years"].tolist() == [5, 6, 0.5]
-    assert genders.index.tolist() == ["female", "male"]
-    assert genders["age_mae_years"].tolist() == [3, 3]
-    assert genders["gender_accuracy"].tolist() == [0.5, 0.5]
-    assert genders["majority_accuracy"].tolist() == [0, 1]
 
 
 def test_the_table_puts_answers_beside_labels():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from imdb_wiki import diagrams, evaluation, plots
+from imdb_wiki import diagrams, evaluation, evaluation_plots, metrics, plots
 from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import read_split
 from tests.prepared import write_prepared
@@ -45,7 +45,7 @@ HISTORY = pd.DataFrame(
 
 
 def figures(frames, table):
-    tables = evaluation.by_group(
+    tables = metrics.by_group(
         frames["train"], predicted(frames["train"]), train_frame=frames["train"]
     )
     yield plots.face_grid(frames["train"], rows=2, columns=3)
@@ -53,10 +53,10 @@ def figures(frames, table):
     yield plots.gender_balance(frames)
     yield plots.rows_by_rule({"no_face": 18_016, "low_score": 0, "bad_age": 49}, kept=38_138)
     yield plots.training_curves(HISTORY, median_age_mae_years=13.1)
-    yield plots.predicted_against_true(table)
-    yield plots.error_by_group(tables)
-    yield plots.best_and_worst_faces(table, count=4)
-    yield plots.gender_confusion(table)
+    yield evaluation_plots.predicted_against_true(table)
+    yield evaluation_plots.error_by_group(tables)
+    yield evaluation_plots.best_and_worst_faces(table, count=4)
+    yield evaluation_plots.gender_confusion(table)
     yield diagrams.network_diagram(two_branch_cnn(**SMALL))
     yield diagrams.process_diagram()
 
@@ -94,7 +94,7 @@ def titles(figure):
 
 
 def test_best_and_worst_faces_are_the_best_and_the_worst(table):
-    captions = titles(plots.best_and_worst_faces(table, count=4))
+    captions = titles(evaluation_plots.best_and_worst_faces(table, count=4))
     ages = [abs(int(a) - int(b)) for a, b in (text.split(" → ") for text in captions[:8])]
     errors = sorted(table["age_error_years"].abs())
     assert ages[:4] == pytest.approx(errors[:4], abs=0.6)
@@ -105,7 +105,7 @@ def test_best_and_worst_faces_are_the_best_and_the_worst(table):
 def test_faces_without_any_wrong_gender_leave_the_row_empty(frames):
     right = predicted(frames["val"], wrong_genders=False)
     table = evaluation.predictions_table(frames["val"], right)
-    assert len(titles(plots.best_and_worst_faces(table, count=3))) == 6
+    assert len(titles(evaluation_plots.best_and_worst_faces(table, count=3))) == 6
 
 
 def test_the_best_epoch_is_marked_counted_from_one():
@@ -116,7 +116,7 @@ def test_the_best_epoch_is_marked_counted_from_one():
 
 
 def test_the_confusion_counts_true_by_predicted(table):
-    texts = [text.get_text() for text in plots.gender_confusion(table).axes[0].texts]
+    texts = [text.get_text() for text in evaluation_plots.gender_confusion(table).axes[0].texts]
     pairs = zip(table["gender"], table["predicted_gender"], strict=True)
     counts = [list(pairs := list(pairs)).count(pair) for pair in ((0, 0), (0, 1), (1, 0), (1, 1))]
     assert [int(text.split("\n")[1]) for text in texts] == counts

@@ -1,0 +1,85 @@
+"""An age with an honest interval: split-conformal prediction, wide where the network doubts.
+
+The network's distribution says how much it doubts, but not in years that can be relied on. The
+validation split tells how many of its standard deviations an interval must reach to hold the true
+age as often as promised (Lei et al., https://arxiv.org/abs/1604.04173, section 5.2).
+"""
+
+import math
+
+import numpy as np
+
+from imdb_wiki.labels import MAX_AGE_YEARS, MIN_AGE_YEARS
+
+COVERAGE = 0.9  # share of the true ages that the intervals shall hold
+# Added to each standard deviation: a network that is too sure of a face would else be given an
+# interval of no width, which one unlucky face after the other then stretches for all.
+FLOOR_YEARS = 1.0
+
+
+def age_spread_years(age_distribution: np.ndarray) -> np.ndarray:
+    """Standard deviations (count,) in years of distributions over 0–100 years (count, 101)."""
+    years = np.arange(MIN_AGE_YEARS, MAX_AGE_YEARS + 1)
+    shares = np.asarray(age_distribution, "float64")
+    shares = shares / shares.sum(axis=-1, keepdims=True)
+    mean = shares @ years
+    return np.sqrt(np.maximum(shares @ years**2 - mean**2, 0))
+
+
+def calibrate(
+    true_years: np.ndarray,
+    age_years: np.ndarray,
+    age_distribution: np.ndarray,
+    coverage: float = COVERAGE,
+    floor_years: float = FLOOR_YEARS,
+) -> dict:
+    """Finds the constants of `age_interval` on faces that the network has not learnt from.
+
+    Args:
+        true_years: Ages (count,) of a validation split.
+        age_years: The network's answers (count,).
+        age_distribution: Its distributions (count, 101).
+        coverage: Share of true ages that the intervals shall hold.
+        floor_years: Added to each standard deviation.
+
+    Returns:
+        `coverage`, `factor`, `floor_years` and `count`: plain numbers, as in a model's `.json`.
+
+    Raises:
+        ValueError: There are too few faces for the coverage.
+    """
+    spreads = age_spread_years(age_distribution) + floor_years
+    scores = np.abs(np.asarray(true_years, "float64") - age_years) / spreads
+    count = len(scores)
+    # One score more than `coverage` asks of `count`: the new face's own, which is not known.
+    rank = math.ceil((count + 1) * coverage)
+    if rank > count:
+        raise ValueError(f"{count} faces are too few for a coverage of {coverage:g}")
+    return {
+        "coverage": coverage,
+        "factor": float(np.sort(scores)[rank - 1]),
+        "floor_years": floor_years,
+        "count": count,
+    }
+
+
+def age_interval(
+    age_years: np.ndarray, age_distribution: np.ndarray, constants: dict
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals that hold the true age as often as `constants["coverage"]` says.
+
+    Args:
+        age_years: A network's answers (count,).
+        age_distribution: Its distributions (count, 101).
+        constants: Of `calibrate`: `factor` and `floor_years`.
+
+    Returns:
+        Lower and upper ends in years, each (count,), within 0–100.
+    """
+    spreads = age_spread_years(age_distribution) + constants["floor_years"]
+    reach = constants["factor"] * spreads
+    age_years = np.asarray(age_years, "float64")
+    return (
+        np.clip(age_years - reach, MIN_AGE_YEARS, MAX_AGE_YEARS),
+        np.clip(age_years + reach, MIN_AGE_YEARS, MAX_AGE_YEARS),
+    )
