@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from imdb_wiki.networks import two_branch_cnn
+from imdb_wiki.networks import compact_cnn, transfer_network, two_branch_cnn
 from imdb_wiki.training import save_model, set_mixed_precision, with_augmentation
 
 SMALL = {
@@ -131,3 +131,33 @@ np.savez("answers.npz", **model.predict(np.load("images.npy"), verbose=0))
     answers = np.load(tmp_path / "answers.npz")
     for name, output in network.predict(images, verbose=0).items():
         assert answers[name] == pytest.approx(output, abs=1e-4)
+
+
+def test_the_compact_networks_age_is_its_distributions_expectation(images, tmp_path):
+    assert compact_cnn().count_params() <= 1_500_000
+    network = compact_cnn(16, stage_filters=(8, 16), stage_blocks=(1, 2))
+    answers = network.predict(images, verbose=0)
+    assert answers["age_distribution"].shape == (3, 101)
+    assert answers["age_distribution"].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    expectation = answers["age_distribution"] @ np.arange(101)
+    assert answers["age_years"][:, 0] == pytest.approx(expectation, rel=1e-5)
+    assert answers["gender"].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    save_model(network, tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").predict(images, verbose=0)
+    for name, output in loaded.items():
+        assert output == pytest.approx(answers[name], abs=1e-4)
+
+
+def test_a_compact_network_of_impossible_stages_is_refused():
+    with pytest.raises(ValueError, match="2 stages of filters, 1 of blocks"):
+        compact_cnn(stage_filters=(8, 8), stage_blocks=(1,))
+    with pytest.raises(ValueError, match="need 32 pixels"):
+        compact_cnn(31)
+
+
+def test_a_transfer_network_keeps_the_contract():
+    network = transfer_network("efficientnetv2_b0", 32, weights=None)
+    shapes = {name: output.shape[1:] for name, output in network.output.items()}
+    assert shapes == {"age_years": (1,), "age_distribution": (101,), "gender": (2,)}
+    with pytest.raises(ValueError, match="no backbone 'vgg'"):
+        transfer_network("vgg", 32, weights=None)

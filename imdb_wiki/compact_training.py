@@ -1,0 +1,339 @@
+"""Trains the compact network without a notebook; stopped at any moment, it goes on.
+
+    python -m imdb_wiki.compact_training data/utkface data/wiki --run_dir runs/compact
+
+Started again with the same arguments it continues after the last whole epoch, with the very losses
+of a run that was never stopped: optimizer, schedule and averages are on disk, and all chance is
+drawn from the seed, the epoch and the step.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from imdb_wiki.augmentation import Augmentation, augment
+from imdb_wiki.errors import InputError
+from imdb_wiki.losses import label_distribution_loss, smoothed_cross_entropy
+from imdb_wiki.networks import compact_cnn, transfer_network
+from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
+from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, save_model, seed_everything
+
+SQUEEZE_RATIO = 8  # of the compact network's squeeze-and-excitation
+RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """All that decides a training besides its data."""
+
+    network: str = "compact_cnn"  # or a backbone of `networks.TRANSFER_BACKBONES`
+    squeeze: bool = True  # squeeze-and-excitation in the compact network
+    image_size: int = 96  # pixels a side
+    first_image_size: int = 64  # grows to `image_size` in thirds: early epochs need no detail
+    source_size: int = 112  # pixels a side before augmentation, which scales; detail to zoom into
+    batch_size: int = 64  # images
+    epochs: int = 46
+    folder_shares: tuple[float, ...] = (1.0,)  # of each folder's images, drawn anew each epoch
+    warm_up_epochs: float = 2.0  # from nearly 0 to the full learning rate
+    learning_rate: float = 2e-3  # AdamW's, at its highest
+    cosine: bool = True  # takes the learning rate to 0 at the end; else it stays
+    weight_decay: float = 0.05
+    average_momentum: float = 0.999  # of the averaged weights: they remember about 1,000 steps
+    dropout: float = 0.2  # share of the features
+    label_width_years: float = 2.0  # standard deviation of the age's label distribution
+    age_distribution_weight: float = 1.0
+    age_error_weight: float = 0.1  # per year, of the expectation's absolute error
+    gender_weight: float = 1.0
+    gender_smoothing: float = 0.05  # the share of each label that counts as doubt
+    mixed_precision: bool = False  # bfloat16 for all but the heads
+    seed: int = 0
+    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+
+
+class _AveragingAdamW(keras.optimizers.AdamW):
+    """Keeps averages beside the weights, which `fit` must not end with: each epoch is a `fit`.
+
+    Keras puts the averages in the weights' place at the end of `fit`; the next epoch would start
+    from them, a thousand steps behind.
+    """
+
+    def finalize_variable_values(self, var_list):
+        """Leaves the weights as they are."""
+
+    def use_averages(self, var_list):
+        """Puts the averages in the weights' place, at the end of all epochs."""
+        super().finalize_variable_values(var_list)
+
+
+def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
+    """Compiles a network with a distribution: AdamW, cosine schedule, averaged weights."""
+    warm_up_steps = int(recipe.warm_up_epochs * steps_per_epoch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 100,
+        max(1, recipe.epochs * steps_per_epoch - warm_up_steps),
+        alpha=0.0 if recipe.cosine else 1.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up_steps,
+    )
+    optimizer = _AveragingAdamW(
+        schedule,
+        name="adamw",  # the class's own begins with an underscore, which TensorFlow refuses
+        weight_decay=recipe.weight_decay,
+        use_ema=recipe.average_momentum > 0,
+        ema_momentum=recipe.average_momentum,
+    )
+    # Neither biases nor norms: their size says nothing about how complicated the network is.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer=optimizer,
+        loss={
+            "age_years": "mae",
+            "age_distribution": label_distribution_loss(recipe.label_width_years),
+            "gender": smoothed_cross_entropy(recipe.gender_smoothing),
+        },
+        loss_weights={
+            "age_years": recipe.age_error_weight,
+            "age_distribution": recipe.age_distribution_weight,
+            "gender": recipe.gender_weight,
+        },
+        metrics={
+            "age_years": [keras.metrics.MeanAbsoluteError(name="mae")],
+            "gender": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        },
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+    )
+
+
+def _with_distribution(images: tf.Tensor, labels: dict) -> tuple[tf.Tensor, dict]:
+    return images, labels | {"age_distribution": labels["age_years"]}
+
+
+def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = True) -> keras.Model:
+    """Builds the recipe's network.
+
+    Args:
+        recipe: Names the network.
+        image_size: Side of the square image in pixels; None takes any.
+        pretrained: Whether a backbone starts from ImageNet's weights, which are fetched.
+
+    Raises:
+        InputError: There is no such network.
+    """
+    if recipe.network == "compact_cnn":
+        squeeze_ratio = SQUEEZE_RATIO if recipe.squeeze else 0
+        return compact_cnn(image_size, squeeze_ratio=squeeze_ratio, dropout=recipe.dropout)
+    try:
+        weights = "imagenet" if pretrained else None
+        return transfer_network(recipe.network, image_size, weights, recipe.dropout)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def size_of_epoch(recipe: Recipe, epoch: int) -> int:
+    """Side in pixels of the images that an epoch trains on, in steps of 16."""
+    third = min(2, 3 * epoch // recipe.epochs)
+    side = recipe.first_image_size + third * (recipe.image_size - recipe.first_image_size) / 2
+    return recipe.image_size if third == 2 else round(side / 16) * 16
+
+
+def _epoch_rows(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> pd.DataFrame:
+    """The rows that an epoch shows, each folder's share of them, in the epoch's order."""
+    rng = np.random.default_rng((recipe.seed, epoch))
+    chosen = []
+    for folder, share in zip(frame["folder"].unique(), recipe.folder_shares, strict=True):
+        rows = rng.permutation(np.flatnonzero(frame["folder"] == folder))
+        chosen.append(rows[: math.ceil(share * len(rows))])
+    return frame.iloc[rng.permutation(np.concatenate(chosen))]
+
+
+def training_batches(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> tf.data.Dataset:
+    """One epoch's batches, shuffled and augmented; the same for the same seed and epoch.
+
+    Args:
+        frame: Rows of `read_split`.
+        recipe: Sizes, seed and augmentation.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        Batches as of `make_dataset`, the age twice: for the expectation and the distribution.
+    """
+    rows = _epoch_rows(frame, recipe, epoch)
+    batches = make_dataset(rows, recipe.source_size, recipe.batch_size)
+    size = size_of_epoch(recipe, epoch)
+    first_seed = recipe.seed * 100_003 + epoch  # no epoch of one seed meets one of the next
+
+    def change(step: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[tf.Tensor, dict]:
+        seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
+        changed = augment(batch[0], size, seed, recipe.augmentation)
+        return _with_distribution(changed, batch[1])
+
+    return batches.enumerate().map(change, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+class _SeedEachEpoch(keras.callbacks.Callback):
+    """Sets every random layer's state from seed and epoch, as if nothing had run before."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for number, layer in enumerate(self.model._flatten_layers()):
+            if hasattr(layer, "seed_generator"):
+                state = np.array([self.seed * 100_003 + epoch, number], dtype="uint32")
+                layer.seed_generator.state.assign(state)
+
+
+def train_compact(
+    prepared_dirs: list[str], run_dir: Path, recipe: Recipe, verbose: int | str = "auto"
+) -> keras.Model:
+    """Trains, or goes on with a training that was stopped.
+
+    Args:
+        prepared_dirs: Folders of `imdb_wiki_preparation.py`, pooled.
+        run_dir: Folder for `recipe.json`, `history.csv`, the state and at the end `model.keras`.
+        recipe: What decides the training.
+        verbose: As for `keras.Model.fit`.
+
+    Returns:
+        The network with its averaged weights.
+
+    Raises:
+        InputError: The folder holds a training of another recipe, or an image is broken.
+    """
+    if len(recipe.folder_shares) != len(prepared_dirs):
+        raise InputError(
+            f"{len(recipe.folder_shares)} folder shares for {len(prepared_dirs)} prepared folders"
+        )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    _keep_recipe(run_dir / RECIPE_FILE, {"data": prepared_dirs} | dataclasses.asdict(recipe))
+    train_frame = read_split(prepared_dirs, "train")
+    val_frame = read_split(prepared_dirs, "val")
+    seed_everything(recipe.seed)
+    keras.mixed_precision.set_global_policy(
+        "mixed_bfloat16" if recipe.mixed_precision else "float32"
+    )
+    network = build_network(recipe, None)
+    steps_per_epoch = math.ceil(len(_epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
+    compile_compact(network, recipe, steps_per_epoch)
+    network.optimizer.build(network.trainable_variables)
+    history, first_epoch = _restored(network, run_dir)
+    callbacks = [_SeedEachEpoch(recipe.seed)]
+    if recipe.average_momentum > 0:
+        callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
+    for epoch in range(first_epoch, recipe.epochs):
+        start_seconds = time.perf_counter()
+        size = size_of_epoch(recipe, epoch)
+        val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size)
+        with named_broken_images(train_frame, val_frame):
+            logs = network.fit(
+                training_batches(train_frame, recipe, epoch),
+                validation_data=val_batches.map(_with_distribution),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=verbose,
+            ).history
+        seconds = round(time.perf_counter() - start_seconds, 1)
+        row = {"epoch": epoch, "image_size": size}
+        row |= {name: values[0] for name, values in logs.items()}
+        history.append(row | {"seconds": seconds})
+        _keep_state(network, history, run_dir, epoch + 1)
+    if recipe.average_momentum > 0:
+        network.optimizer.use_averages(network.trainable_variables)
+    trained = build_network(recipe, recipe.image_size, pretrained=False)
+    trained.set_weights(network.get_weights())
+    save_model(trained, run_dir / MODEL_FILE)
+    return trained
+
+
+def _keep_recipe(path: Path, recipe: dict) -> None:
+    text = json.dumps(recipe, indent=1)
+    recipe = json.loads(text)  # as it will be read: tuples are lists there
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name, value in recipe.items() if before.get(name) != value]
+        if changed:
+            raise InputError(f"{path}: the training there differs in {', '.join(changed)}")
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs: int) -> None:
+    """Writes weights, optimizer and history; the new state stands before the old one goes."""
+    partial = run_dir / "partial.weights.h5"
+    network.save_weights(partial)
+    pd.DataFrame(history).to_csv(run_dir / HISTORY_FILE, index=False)
+    partial.replace(run_dir / STATE_FILE.format(epochs))
+    for path in run_dir.glob(STATE_FILE.format("*")):
+        if path.name != STATE_FILE.format(epochs):
+            path.unlink()
+
+
+def _restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
+    """Loads the last whole epoch's state; returns the history up to it and the next epoch."""
+    states = list(run_dir.glob(STATE_FILE.format("*")))
+    if not states:
+        return [], 0
+    epochs, path = max((int(path.name.split("-")[1].split(".")[0]), path) for path in states)
+    network.load_weights(path)
+    history = pd.read_csv(run_dir / HISTORY_FILE)
+    return history[history["epoch"] < epochs].to_dict(orient="records"), epochs
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code, 2 for wrong input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m imdb_wiki.compact_training",
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("prepared_dirs", nargs="+", help="folders of imdb_wiki_preparation.py")
+    parser.add_argument("--run_dir", type=Path, required=True, help="folder of this training")
+    parser.add_argument(
+        "--folder_shares",
+        type=float,
+        nargs="+",
+        help="share of each folder's images that an epoch shows (default: all of all)",
+    )
+    _add_fields(parser, Recipe())
+    _add_fields(parser, Augmentation())
+    options = vars(parser.parse_args(arguments))
+
+    def chosen(kind):
+        return {f.name: options[f.name] for f in dataclasses.fields(kind) if f.name in options}
+
+    options["folder_shares"] = tuple(
+        options["folder_shares"] or [1.0] * len(options["prepared_dirs"])
+    )
+    recipe = Recipe(**chosen(Recipe), augmentation=Augmentation(**chosen(Augmentation)))
+    try:
+        train_compact(options["prepared_dirs"], options["run_dir"], recipe)
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _add_fields(parser: argparse.ArgumentParser, defaults) -> None:
+    """An argument for each number of a dataclass; 0 turns off what is yes or no."""
+    for field in dataclasses.fields(defaults):
+        value = getattr(defaults, field.name)
+        if isinstance(value, bool):
+            kind = lambda text: bool(int(text))  # noqa: E731
+            parser.add_argument(f"--{field.name}", type=kind, default=value, help="0 or 1")
+        elif isinstance(value, int | float | str):
+            parser.add_argument(f"--{field.name}", type=type(value), default=value, help=" ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

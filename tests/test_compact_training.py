@@ -1,0 +1,209 @@
+"""The compact network's training: its losses, its augmentation, and that it can be stopped."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from functools import partial
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from imdb_wiki import compact_training
+from imdb_wiki.augmentation import Augmentation, augment
+from imdb_wiki.compact_training import (
+    Recipe,
+    _epoch_rows,
+    main,
+    size_of_epoch,
+    train_compact,
+)
+from imdb_wiki.errors import InputError
+from imdb_wiki.losses import label_distribution_loss, smoothed_cross_entropy
+from imdb_wiki.networks import compact_cnn
+from imdb_wiki.shipping import main as shipping_main
+from imdb_wiki.shipping import ship
+from imdb_wiki.training import save_model
+from tests.conftest import REPOSITORY
+from tests.prepared import write_noise, write_prepared
+
+SMALL = Recipe(
+    image_size=48, first_image_size=32, source_size=56, batch_size=8, epochs=3, warm_up_epochs=1
+)
+
+
+# The very same code with few filters: what these tests wait for is TensorFlow tracing layers.
+tiny_cnn = partial(compact_cnn, stem_filters=4, stage_filters=(8, 8), stage_blocks=(1, 1))
+
+
+@pytest.fixture(autouse=True)
+def tiny_network(monkeypatch):
+    monkeypatch.setattr(compact_training, "compact_cnn", tiny_cnn)
+
+
+@pytest.fixture(scope="module")
+def prepared_dir(tmp_path_factory):
+    counts = {"train": 20, "val": 8, "test": 4}
+    return str(write_prepared(tmp_path_factory.mktemp("prepared"), counts))
+
+
+def test_the_distribution_loss_is_0_at_the_bell_and_grows_with_the_distance():
+    years = np.arange(101)
+    bells = np.exp(-0.5 * ((years - np.array([[40], [42], [60]])) / 2.0) ** 2)
+    bells = (bells / bells.sum(axis=1, keepdims=True)).astype("float32")
+    true_years = np.full((3, 1), 40.0)
+    losses = np.asarray(label_distribution_loss(2.0)(true_years, bells))
+    # Between bells of equal width the divergence is distance² / (2 width²): 4 / 8.
+    assert losses[:2] == pytest.approx([0, 0.5], abs=1e-3)
+    assert losses[2] > 10
+
+
+def test_smoothing_costs_the_sure_and_right():
+    labels, sure = np.array([[1]]), np.array([[1e-6, 1 - 1e-6]], "float32")
+    assert float(smoothed_cross_entropy(0.0)(labels, sure)[0]) == pytest.approx(0, abs=1e-5)
+    # Half of the doubt goes to the other gender: 0.05 · −ln 10⁻⁶.
+    smoothed = float(smoothed_cross_entropy(0.1)(labels, sure)[0])
+    assert smoothed == pytest.approx(0.05 * 6 * np.log(10), rel=1e-3)
+
+
+def test_images_grow_in_thirds():
+    recipe = Recipe(image_size=96, first_image_size=64, epochs=6)
+    assert [size_of_epoch(recipe, epoch) for epoch in range(6)] == [64, 64, 80, 80, 96, 96]
+    recipe = Recipe(image_size=64, first_image_size=64, epochs=5)
+    assert {size_of_epoch(recipe, epoch) for epoch in range(5)} == {64}
+
+
+def test_an_epoch_shows_each_folders_share_and_each_epoch_other_images():
+    frame = pd.DataFrame({"folder": ["a"] * 10 + ["b"] * 10})
+    recipe = Recipe(folder_shares=(1.0, 0.5))
+    shown = [set(_epoch_rows(frame, recipe, epoch).index) for epoch in range(8)]
+    for rows in shown:
+        assert {row for row in rows if row < 10} == set(range(10))
+        assert len(rows) == 15
+    assert set.union(*shown) == set(range(20)) and shown[0] != shown[1]
+    again = _epoch_rows(frame, recipe, 3).index.tolist()
+    assert again == _epoch_rows(frame, recipe, 3).index.tolist()
+
+
+def test_as_many_shares_as_folders(prepared_dir, tmp_path):
+    recipe = replace(SMALL, folder_shares=(1.0, 0.5))
+    with pytest.raises(InputError, match="2 folder shares for 1 prepared folders"):
+        train_compact([prepared_dir], tmp_path, recipe, verbose=0)
+
+
+def test_augmentation_is_drawn_from_the_seed_and_keeps_the_range(tmp_path):
+    images = np.stack([write_noise(tmp_path / "n.jpg", 40, 40, seed) for seed in range(6)])
+    amounts = Augmentation(erase_share=1.0)
+    first, again, other = (
+        augment(tf.constant(images), 32, tf.constant(seed), amounts).numpy()
+        for seed in ([0, 1], [0, 1], [0, 2])
+    )
+    assert first.shape == (6, 32, 32, 3) and first.dtype == np.uint8
+    assert (first == again).all()
+    assert (first != other).any(axis=(1, 2, 3)).all()
+
+
+def test_no_augmentation_changes_nothing(tmp_path):
+    images = np.stack([write_noise(tmp_path / "n.jpg", 32, 32, seed) for seed in range(3)])
+    same = augment(tf.constant(images), 32, tf.constant([0, 1]), Augmentation.none())
+    assert np.abs(same.numpy().astype(int) - images).max() <= 1
+
+
+def test_flip_alone_mirrors_some(tmp_path):
+    images = np.stack([write_noise(tmp_path / "n.jpg", 32, 32, seed) for seed in range(8)])
+    amounts = replace(Augmentation.none(), flip=True)
+    changed = augment(tf.constant(images), 32, tf.constant([0, 1]), amounts).numpy().astype(int)
+    mirrored = np.abs(changed - images[:, :, ::-1]).max(axis=(1, 2, 3)) <= 1
+    kept = np.abs(changed - images).max(axis=(1, 2, 3)) <= 1
+    assert mirrored.any() and kept.any() and (mirrored ^ kept).all()
+
+
+def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    network = train_compact([prepared_dir], whole, SMALL, verbose=0)
+    # A process of its own, killed from inside as soon as its second epoch is on disk.
+    code = (
+        "import os, sys; from imdb_wiki import compact_training as c; from tests import "
+        "test_compact_training as t; from pathlib import Path; keep = c._keep_state\n"
+        "def killed(network, history, run_dir, epochs):\n"
+        "    keep(network, history, run_dir, epochs)\n"
+        "    if epochs == 2: os.kill(os.getpid(), 9)\n"
+        "c.compact_cnn = t.tiny_cnn\n"
+        "c._keep_state = killed\n"
+        "c.train_compact([sys.argv[1]], Path(sys.argv[2]), t.SMALL, verbose=0)"
+    )
+    command = [sys.executable, "-c", code, prepared_dir, str(stopped)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    assert len(pd.read_csv(stopped / "history.csv")) == 2
+    continued = train_compact([prepared_dir], stopped, SMALL, verbose=0)
+    columns = ["loss", "val_loss", "val_age_years_mae"]
+    first, second = (pd.read_csv(f / "history.csv")[columns] for f in (whole, stopped))
+    assert second.to_numpy() == pytest.approx(first.to_numpy(), rel=1e-6)
+    for one, other in zip(network.get_weights(), continued.get_weights(), strict=True):
+        assert other == pytest.approx(one, abs=1e-6)
+    saved = keras.saving.load_model(whole / "model.keras")
+    assert sorted(saved.output) == ["age_distribution", "age_years", "gender"]
+
+
+def test_averages_are_kept_beside_the_training_and_do_not_change_it(prepared_dir, tmp_path):
+    # Two epochs, for Keras would put the averages in the weights' place between them.
+    recipe = replace(SMALL, image_size=32, epochs=2)
+    averaged = train_compact([prepared_dir], tmp_path / "averaged", recipe, verbose=0)
+    plain = train_compact(
+        [prepared_dir], tmp_path / "plain", replace(recipe, average_momentum=0.0), verbose=0
+    )
+    losses = [
+        pd.read_csv(tmp_path / name / "history.csv")["loss"] for name in ("averaged", "plain")
+    ]
+    assert losses[0].tolist() == pytest.approx(losses[1].tolist(), rel=1e-6)
+    kernels = [network.get_layer("stem_conv").kernel.numpy() for network in (averaged, plain)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 1e-5  # the shipped weights are the averages
+
+
+def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
+    begun = {"data": [prepared_dir]} | asdict(replace(SMALL, epochs=1))
+    (tmp_path / "recipe.json").write_text(json.dumps(begun))
+    with pytest.raises(InputError, match="differs in epochs, learning_rate"):
+        train_compact([prepared_dir], tmp_path, replace(SMALL, learning_rate=1.0), verbose=0)
+
+
+def test_an_unknown_network_is_refused(prepared_dir, tmp_path):
+    with pytest.raises(InputError, match="no backbone 'vgg'"):
+        train_compact([prepared_dir], tmp_path, replace(SMALL, network="vgg"), verbose=0)
+
+
+def test_a_shipped_network_brings_what_its_user_must_know(prepared_dir, tmp_path):
+    network = tiny_cnn(48)
+    save_model(network, tmp_path / "run" / "model.keras")
+    recipe = {"data": [prepared_dir]} | asdict(SMALL)
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(recipe))
+    output = tmp_path / "models" / "small"
+    card = ship(tmp_path / "run", [prepared_dir], output, coverage=0.5)
+    assert json.loads(output.with_suffix(".json").read_text()) == card
+    assert card["framing"]["padding"] == "edge"
+    assert card["image_size"] == 48
+    assert card["age_interval"]["count"] == 8
+    assert str(tmp_path) not in json.dumps(card)  # no path of this machine
+    # Another process, without this repository: Keras alone loads it.
+    code = (
+        "import sys, keras, numpy as np; m = keras.saving.load_model(sys.argv[1])\n"
+        "print(float(m.predict(np.full((1, 48, 48, 3), 128.0), verbose=0)['age_years'][0, 0]))"
+    )
+    command = [sys.executable, "-c", code, str(output.with_suffix(".keras"))]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    image = np.full((1, 48, 48, 3), 128.0)
+    expected = network.predict(image, verbose=0)["age_years"][0, 0]
+    assert float(done.stdout) == pytest.approx(expected, rel=1e-4), done.stderr
+    # Eight faces cannot promise 90%.
+    assert shipping_main([str(tmp_path / "run"), prepared_dir, "--output", str(output)]) == 2
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
+    assert main([str(tmp_path / "absent"), "--run_dir", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "absent" in said
+    assert len(said.splitlines()) == 1
