@@ -14,7 +14,7 @@ from tests.prepared import write_prepared
 NOTEBOOK = REPOSITORY / "imdb_wiki_gpu.ipynb"
 HEADINGS = [
     *("Set-up and device", "Constants", "Look at the data", "Pipeline", "Network"),
-    *("Training", "Evaluation", "Use"),
+    *("Training", "Evaluation", "The compact network", "Use"),
 ]
 
 
@@ -64,6 +64,9 @@ def test_it_runs_from_end_to_end(tmp_path):
             "IMAGE_SIZE": 32,
             "BATCH_SIZE": 16,
             "EPOCHS": 2,
+            "COMPACT_MODEL": "",
+            "COMPACT_EPOCHS": 1,
+            "COMPACT_IMAGE_SIZE": 32,
         },
         cwd=REPOSITORY,
         progress_bar=False,
@@ -77,6 +80,8 @@ def test_it_runs_from_end_to_end(tmp_path):
     assert {"age_mae_years", "median_age_mae_years", "age_cs5"} <= metrics.keys()
     assert {"gender_accuracy", "majority_accuracy", "gender_cross_entropy"} <= metrics.keys()
     assert len(list((run_dir / "figures").glob("*.png"))) >= 9
+    compact = json.loads((run_dir / "compact_evaluation" / "metrics.json").read_text())
+    assert compact["count"] == 22 and "age_interval_coverage" in compact
     results = pd.read_csv(tmp_path / "results.csv")
     assert results["age_mae_years"].tolist() == [round(metrics["age_mae_years"], 4)]
     assert results["train_count"].tolist() == [48]
