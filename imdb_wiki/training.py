@@ -291,7 +291,10 @@ def save_model(model: keras.Model, path: str | PathLike) -> None:
     """
 
     def in_float32(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+        config = layer.get_config()
+        if isinstance(layer, keras.Layer):  # plain operations, such as a sum, have no dtype
+            config["dtype"] = "float32"
+        return type(layer).from_config(config)
 
     plain = keras.models.clone_model(model, clone_function=in_float32)
     plain.set_weights(model.get_weights())

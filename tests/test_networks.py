@@ -155,9 +155,20 @@ def test_a_compact_network_of_impossible_stages_is_refused():
         compact_cnn(31)
 
 
-def test_a_transfer_network_keeps_the_contract():
-    network = transfer_network("efficientnetv2_b0", 32, weights=None)
+@pytest.mark.parametrize(
+    "backbone", ["efficientnetv2_b0", pytest.param("convnext_tiny", marks=pytest.mark.long)]
+)
+def test_a_transfer_network_keeps_the_contract(images, tmp_path, backbone):
+    images = images.repeat(2, axis=1).repeat(2, axis=2)  # (3, 32, 32, 3)
+    network = transfer_network(backbone, 32, weights=None)
     shapes = {name: output.shape[1:] for name, output in network.output.items()}
     assert shapes == {"age_years": (1,), "age_distribution": (101,), "gender": (2,)}
+    save_model(network, tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").predict(images, verbose=0)
+    for name, output in network.predict(images, verbose=0).items():
+        assert loaded[name] == pytest.approx(output, abs=1e-4)
+
+
+def test_an_unknown_backbone_is_refused():
     with pytest.raises(ValueError, match="no backbone 'vgg'"):
         transfer_network("vgg", 32, weights=None)
