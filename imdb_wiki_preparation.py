@@ -116,14 +116,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     from imdb_wiki.errors import InputError
-    from imdb_wiki.preparation import Settings, prepare
+    from imdb_wiki.preparation import Settings, is_finished, prepare
     from imdb_wiki.report import report_text
 
     arguments = vars(chosen).copy()
     download_wanted, url = arguments.pop("download"), arguments.pop("url")
     settings = Settings(**arguments)
     try:
-        if download_wanted:
+        if download_wanted and not is_finished(settings):
             from imdb_wiki.download import ARCHIVE_URL, download
 
             download(url or ARCHIVE_URL.format(dataset=settings.dataset), settings.photo_dir)

@@ -47,7 +47,8 @@ def download(url: str, path: Path, pauses_seconds: tuple[float, ...] = _PAUSES_S
         pauses_seconds: how long to wait after each attempt in a row that brought nothing.
 
     Raises:
-        InputError: the server refuses, or is silent too often; what has come is kept.
+        InputError: the server refuses, is silent too often or does not say when the file is whole;
+            what has come is kept.
         OSError: the file cannot be written.
     """
     if path.exists():
@@ -65,6 +66,9 @@ def download(url: str, path: Path, pauses_seconds: tuple[float, ...] = _PAUSES_S
                 raise InputError(f"{url}: not an address ({error})") from None
             except (_FailedAttemptError, requests.RequestException) as error:
                 reason = _reason(error)
+            except OSError as error:  # a full disk names no file
+                error.filename = error.filename or str(partial)
+                raise
             # One that begins anew each time must come further than ever, or it never ends.
             came = partial.stat().st_size if partial.exists() else 0
             failures_in_a_row = 0 if came > most_bytes else failures_in_a_row + 1
@@ -107,6 +111,9 @@ def _attempt(session: requests.Session, url: str, partial: Path, name: str) -> N
                 raise _FailedAttemptError("the file has changed on the server")
         else:  # the whole file: the server cannot continue, or it is another one now
             offset = 0
+            chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+            if now["total_bytes"] is None and not chunked:
+                raise InputError(f"{url}: the server does not say where the file ends")
             write_whole(said_path, json.dumps(now))
         with (
             partial.open("r+b" if offset else "wb") as file,

@@ -8,7 +8,7 @@ from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
 # In the order in which they are asked; a row falls to the first that holds.
 TABLE_RULES = ("bad_name", "no_face", "low_score", "second_face", "no_gender", "bad_age")
 IMAGE_RULES = ("missing_file", "unreadable_image")
-DUPLICATE_RULES = ("contradicting_duplicate", "repeated_row")
+DUPLICATE_RULES = ("repeated_row", "contradicting_duplicate")
 RULES = (*TABLE_RULES, *IMAGE_RULES, *DUPLICATE_RULES)
 
 

@@ -7,10 +7,12 @@ cropped for these rows of the table.
 import lzma
 import tarfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -29,7 +31,7 @@ def open_photos(path: Path) -> "PhotoFolder | PhotoArchive":
     """
     if path.is_dir():
         return PhotoFolder(path)
-    if not path.exists():
+    if not path.is_file():  # neither is a pipe, whose reading would wait for ever
         raise InputError(f"{path}: no such folder or archive")
     return PhotoArchive(path)
 
@@ -135,23 +137,23 @@ class PhotoArchive:
         Args:
             photos: columns `source` and `crop_name`, indexed by row.
         """
-        regions: list[Job] = []
-        job_of_number: dict[int, list[Job]] = {}
-        for row, source, crop_name in photos.itertuples():
-            member = self._members.get(self._root + tidy(source))
-            if member is None:
-                yield Job(row, None, crop_name)
-            elif self._compressed and member.size <= MAX_PHOTO_BYTES:
-                job_of_number.setdefault(member.number, []).append(Job(row, None, crop_name))
+        members = [self._members.get(self._root + tidy(source)) for source in photos["source"]]
+        offsets = np.array([member.offset if member else -1 for member in members])
+        rows, crop_names = photos.index.tolist(), photos["crop_name"].tolist()
+        path = str(self.path)
+        places_of_number: dict[int, list[int]] = defaultdict(list)
+        for place in np.argsort(offsets, kind="stable"):  # from front to end, the missing first
+            member = members[place]
+            if member and self._compressed and member.size <= MAX_PHOTO_BYTES:
+                places_of_number[member.number].append(place)
             else:
-                region = Region(str(self.path), member.offset, member.size)
-                regions.append(Job(row, region, crop_name))
-        yield from sorted(regions, key=lambda job: job.photo.offset)  # from front to end
-        if job_of_number:
+                region = member and Region(path, member.offset, member.size)
+                yield Job(rows[place], region, crop_names[place])
+        if places_of_number:
             for number, member in enumerate(self._walk()):
-                for job in job_of_number.pop(number, ()):
-                    yield job._replace(photo=self._content(member))
-                if not job_of_number:
+                for place in places_of_number.pop(number, ()):
+                    yield Job(rows[place], self._content(member), crop_names[place])
+                if not places_of_number:
                     break
 
     def _walk(self) -> Iterator[tarfile.TarInfo]:

@@ -69,6 +69,8 @@ class Settings:
         values["archive_bytes"] = values["db_blake2b"] = None
         if self.photo_dir and self.photo_dir.is_file():
             values["archive_bytes"] = self.photo_dir.stat().st_size
+        elif self.photo_dir and not self.photo_dir.exists():
+            del values["archive_bytes"]  # not known; what is finished needs no archive any more
         if self.db_path:
             if not self.db_path.is_file():
                 raise InputError(f"{self.db_path}: no such file")
@@ -76,6 +78,16 @@ class Settings:
                 digest = hashlib.file_digest(mat, lambda: hashlib.blake2b(digest_size=16))
             values["db_blake2b"] = digest.hexdigest()
         return values
+
+
+def is_finished(settings: Settings) -> bool:
+    """Whether the output folder holds the finished preparation of these arguments.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be the output of this input.
+    """
+    _refuse_nested_folders(settings)
+    return not settings.overwrite and Journal(settings.output_dir, settings.deciding()).finished
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
@@ -92,14 +104,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
         OSError: a file cannot be written.
     """
     shares = split_shares(settings.split_ratio, settings.test_ratio)
-    _refuse_nested_folders(settings)
-    arguments = settings.deciding()
-    if not settings.overwrite:
-        journal = Journal(settings.output_dir, arguments)
-        if journal.finished:
-            report = json.loads((settings.output_dir / REPORT_NAME).read_bytes())
-            return report | {"already_finished": True}
+    if is_finished(settings):
+        report = json.loads((settings.output_dir / REPORT_NAME).read_bytes())
+        return report | {"already_finished": True}
 
+    arguments = settings.deciding()
     seconds = {}
     start = time.perf_counter()
     if settings.dataset != "sample":  # an input that cannot be read costs no earlier result
@@ -107,7 +116,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
         table = _read_table(photos, settings)
     if settings.overwrite:
         start_afresh(settings.output_dir)
-        journal = Journal(settings.output_dir, arguments)
+    journal = Journal(settings.output_dir, arguments)
     journal.begin()
     if settings.dataset == "sample":
         photos = PhotoFolder(_draw_sample(journal, settings.seed))
@@ -262,7 +271,13 @@ def _make_all_crops(
         size=settings.img_size,
         jpeg_quality=settings.jpeg_quality,
     )
-    outcomes: list[Outcome] = finished
+    noted = table[["rule", "detail", "digest"]].to_numpy(object, copy=True)  # (rows, 3)
+
+    def note(outcomes: list[Outcome]) -> None:
+        for row, *outcome in outcomes:
+            noted[row] = outcome
+
+    note(finished)
     with tqdm(
         total=len(wanted),
         initial=len(finished),
@@ -274,13 +289,10 @@ def _make_all_crops(
         chunks = in_chunks(jobs, PHOTOS_PER_CHUNK)
         for chunk_outcomes in run_parallel(work, chunks, settings.workers):
             journal.append(chunk_outcomes)
-            outcomes.extend(chunk_outcomes)
+            note(chunk_outcomes)
             bar.update(len(chunk_outcomes))
-    if outcomes:
-        rows, rules, details, digests = zip(*outcomes, strict=True)
-        table.loc[list(rows), "rule"] = list(rules)
-        table.loc[list(rows), "detail"] = list(details)
-        table.loc[list(rows), "digest"] = list(digests)
+    for column, values in zip(("rule", "detail", "digest"), noted.T, strict=True):
+        table[column] = pd.Series(values, index=table.index, dtype=str)
     return len(remaining)
 
 

@@ -1,5 +1,6 @@
 import io
 import os
+import struct
 from functools import partial
 
 import cv2
@@ -118,14 +119,59 @@ def test_shrinking_averages_areas():
     assert np.abs(square(image, 100).astype(int) - 127).max() <= 1
 
 
-@pytest.mark.parametrize("side", [205, 240, 280, 310, 330, 360, 395, 400, 500, 900])
+@pytest.mark.parametrize("side", [205, 240, 280, 310, 330, 360, 395, 400, 500, 640, 700, 900])
 def test_fast_shrinking_differs_from_area_interpolation_by_less_than_the_encoding(side):
     rng = np.random.default_rng(side)
     detail = rng.integers(0, 256, (side // 4, side // 4, 3), dtype=np.uint8)
-    image = cv2.resize(detail, (side, side), interpolation=cv2.INTER_CUBIC)
-    area = cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA)
+    data = encode(cv2.resize(detail, (side, side), interpolation=cv2.INTER_CUBIC), 95).tobytes()
+    full = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    area = cv2.resize(full, (200, 200), interpolation=cv2.INTER_AREA)
     stored = cv2.imdecode(encode(area, 95), cv2.IMREAD_COLOR)
-    assert cv2.PSNR(square(image, 200), area) > cv2.PSNR(stored, area)
+    assert cv2.PSNR(square(decode(data, 200), 200), area) > cv2.PSNR(stored, area)
+
+
+@pytest.mark.parametrize(
+    ("side", "decoded"),
+    [
+        (150, 150),  # smaller than its crop
+        (310, 310),  # 1.55 times: bilinear interpolation will do
+        (360, 225),  # 5/8
+        (450, 225),  # 1/2 leaves 1.1 times
+        (600, 300),  # 1/2 leaves 1.5 times
+        (700, 262),  # 1/2 would leave 1.75 times: 3/8
+        (1000, 250),  # 1/4
+        (4000, 500),  # 1/8, there is no smaller scale
+    ],
+)
+def test_jpegs_are_decoded_at_the_scale_that_leaves_enough(side, decoded):
+    tall = encode(np.zeros((side, side // 2, 3), np.uint8), 95).tobytes()
+    wide = encode(np.zeros((side // 2, side, 3), np.uint8), 95).tobytes()
+    assert decode(tall, 200).shape[0] == decoded
+    assert decode(wide, 200).shape[1] == decoded
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("sides", [(10_000, 1), (1, 10_000), (1, 1)])
+def test_extreme_sides_become_a_square(sides, image_format):
+    data = encoded(Image.new("RGB", sides, (250, 10, 10)), image_format)
+    crop = square(decode(data, 64), 64)
+    assert crop.shape == (64, 64, 3)
+    assert np.abs(crop - np.array([10, 10, 250])).max() < 8  # one colour all over, BGR
+
+
+def test_a_large_photo_on_its_side_is_turned_upright(picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = picture.resize((900, 1200)).rotate(90, expand=True)
+    assert is_red_above_blue(square(decode(encoded(sideways, "JPEG", exif=exif), 64), 64))
+
+
+def test_a_header_that_claims_too_many_pixels_is_refused():
+    bmp = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
+    bmp += struct.pack("<IiiHHIIiiII", 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    for data in (bmp, b"P6 60000 60000 255\n", b"#?RADIANCE\n\n-Y 60000 +X 60000\n"):
+        with pytest.raises(UnreadableImageError):
+            decode(data, 200)
 
 
 def test_outcomes_say_what_became_of_each_photo(tmp_path):
@@ -133,12 +179,12 @@ def test_outcomes_say_what_became_of_each_photo(tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
-    names = ["good", "text", "folder", "pipe", "absent"]
+    names = ["good", "text", "folder", "pipe", "absent", "\ud800"]  # that is no character
     jobs = [Job(n, str(tmp_path / f"{name}.jpg"), f"{n}.jpg") for n, name in enumerate(names)]
     (tmp_path / "out").mkdir()
     outcomes = make_crops(jobs, tmp_path / "out", 32, 95)
     assert [outcome.rule for outcome in outcomes] == [
-        *("", "unreadable_image", "missing_file", "missing_file", "missing_file")
+        *("", "unreadable_image", "missing_file", "missing_file", "missing_file", "missing_file")
     ]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.jpg"]
     assert cv2.imread(str(tmp_path / "out/0.jpg")).shape == (32, 32, 3)

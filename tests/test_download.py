@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,7 +70,10 @@ class Server:
         if start:
             last = len(self.content) - 1
             handler.send_header("Content-Range", f"bytes {start}-{last}/{len(self.content)}")
-        handler.send_header("Content-Length", str(len(body)))
+        if plan.get("says_length", True):
+            handler.send_header("Content-Length", str(len(body)))
+        else:
+            handler.close_connection = True
         if self.etag:
             handler.send_header("ETag", self.etag)
         handler.end_headers()
@@ -170,6 +174,23 @@ def test_a_missing_file_is_said_at_once(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_server_that_does_not_say_the_length_is_refused(tmp_path):
+    with (
+        Server([{"says_length": False}]) as server,
+        pytest.raises(InputError, match="does not say where the file ends"),
+    ):
+        download(server.url, tmp_path / "a.tar", QUICKLY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bar_shows_bytes_speed_and_time_left(tmp_path, capsys):
+    with Server([{"pause": 0.05}]) as server:
+        download(server.url, tmp_path / "a.tar", QUICKLY)
+    bars = capsys.readouterr().err.split("\r")
+    # Such as: a.tar:  50%|█████     | 1.43M/2.86M [00:00<00:00, 1.90MB/s]
+    assert any(re.search(r"M/2\.86M \[\d\d:\d\d<\d\d:\d\d, .*B/s\]", bar) for bar in bars)
+
+
 def test_a_busy_server_is_asked_again(tmp_path):
     with Server([503, 503, WHOLE]) as server:
         download(server.url, tmp_path / "a.tar", QUICKLY)
@@ -210,6 +231,16 @@ def test_the_script_downloads_and_prepares_from_the_archive(tmp_path):
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "wiki_crop.tar").read_bytes() == content
     assert len(list((tmp_path / "out/crop").rglob("*.jpg"))) == 20
+    (tmp_path / "wiki_crop.tar").unlink()  # 7 GB that are needed no more
+    arguments = ("--dataset", "wiki", "--photo_dir", tmp_path / "wiki_crop.tar")
+    arguments += ("--output_dir", tmp_path / "out", "--download", "--url", "http://127.0.0.1:9/")
+    again = run_preparation(*arguments, "--img_size", 32)
+    assert again.returncode == 0, again.stderr
+    assert "already prepared" in again.stdout
+    other = run_preparation(*arguments, "--img_size", 40)  # refused before it is fetched
+    assert other.returncode == 2
+    assert "img_size was 32, is 40" in other.stderr
+    assert not (tmp_path / "wiki_crop.tar.part").exists()
 
 
 def test_a_killed_download_continues(tmp_path):

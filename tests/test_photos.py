@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -132,6 +133,12 @@ def test_an_archive_cut_between_two_members_is_said(tmp_path):
 def test_what_is_no_archive_is_said(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(InputError, match="not a whole tar archive"):
+        open_photos(tmp_path / "a.tar")
+
+
+def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.tar")
+    with pytest.raises(InputError, match="no such folder or archive"):
         open_photos(tmp_path / "a.tar")
 
 
