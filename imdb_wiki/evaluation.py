@@ -121,7 +121,7 @@ def load_model(path: str | Path) -> "keras.Model":
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever one of the file's parts raises
-        raise InputError(f"{path} is not a saved Keras model: {_first_line(error)}") from error
+        raise InputError(f"{path} is not a saved Keras model: {first_line(error)}") from error
     inputs = model.input_shape if isinstance(model, keras.Model) else None
     if not (isinstance(inputs, tuple) and len(inputs) == 4 and inputs[3] == 3):
         raise InputError(f"{path} takes {inputs}, not one image (batch, height, width, 3)")
@@ -233,12 +233,13 @@ def summary(metrics: dict) -> str:
     return text
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Says an error in one line, by its type if it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @contextlib.contextmanager
-def _quiet_tensorflow():
+def quiet_tensorflow():
     """Mutes standard error: on import, TensorFlow's C++ talks past its own log level."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is raised as well
     sys.stderr.flush()
@@ -265,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--batch_size", type=int, default=64, help="images a step (default: 64)")
     add("--results_csv", type=Path, help="table that gets a row (default: OUTPUT_DIR/results.csv)")
     options = parser.parse_args(arguments)
-    with _quiet_tensorflow():
+    with quiet_tensorflow():
         import tensorflow as tf
 
         from imdb_wiki.pipeline import read_split
@@ -296,7 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
         }
         append_result(options.results_csv or options.output_dir / "results.csv", row)
     except (InputError, OSError) as error:
-        print(f"error: {_first_line(error)}", file=sys.stderr)
+        print(f"error: {first_line(error)}", file=sys.stderr)
         return 2
     print(summary(metrics))
     return 0
