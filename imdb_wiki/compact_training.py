@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -176,7 +177,7 @@ def training_batches(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> tf.data
         changed = augment(batch[0], size, seed, recipe.augmentation)
         return _with_distribution(changed, batch[1])
 
-    return batches.enumerate().map(change, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return batches.enumerate().map(change, os.cpu_count()).prefetch(2)
 
 
 class _SeedEachEpoch(keras.callbacks.Callback):

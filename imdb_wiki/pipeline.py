@@ -147,13 +147,18 @@ def make_dataset(
     dataset = tf.data.Dataset.from_tensor_slices((frame["path"].to_numpy(str), labels))
     if training:
         dataset = dataset.shuffle(len(frame), seed=seed, reshuffle_each_iteration=True)
+    # TensorFlow's tuner sleeps for up to a minute between its looks, and the end of every epoch
+    # waits for it to wake up: on a CPU up to half of a small epoch. Fixed numbers do as well.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     return (
         dataset.map(
             lambda path, label: (decode(path, image_size), label),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=os.cpu_count(),
         )
         .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(2)  # batches: one to take and one that is being made
+        .with_options(options)
     )
 
 
