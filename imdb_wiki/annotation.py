@@ -1,0 +1,164 @@
+"""Draws boxes with ages and genders onto photos, readable at any size of photo and face."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path, PurePath
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from imdb_wiki.crops import encode
+from imdb_wiki.detection import Box
+from imdb_wiki.plots import GENDER_COLOURS, TEXT_ON
+from imdb_wiki.prediction import Face, percent
+
+# Smaller photos are enlarged: on 100 pixels there is no room for a word.
+LEAST_SIDE = 640
+# Height of letters as a share of the photo's longer side: on a screen, where a photo gets about
+# 1,000 pixels whatever it has, that is 14 to 24 of them. In between they follow the face.
+LEAST_TEXT, MOST_TEXT = 0.014, 0.024
+JPEG_QUALITY = 92
+TEXT_OF_FACE = 0.13  # as a share of the box's width: two words fill it
+
+_FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+
+
+def label_of(face: Face) -> tuple[str, str]:
+    """The two lines that stand at a face, e.g. `34 years (25–43)` and `female 98%`."""
+    age = f"{face.age_years:.0f} years"
+    if face.age_low_years is not None:
+        age += f" ({face.age_low_years:.0f}–{face.age_high_years:.0f})"
+    return age, f"{face.gender} {percent(face.gender_probability)}"
+
+
+def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
+    """Draws each face's box and, where there is room, its label above, below or beside it.
+
+    Args:
+        image: (height, width, 3) uint8, RGB.
+        faces: Of `predict_faces` for this image.
+
+    Returns:
+        A new image, RGB; enlarged where its longer side is below `LEAST_SIDE`.
+    """
+    longer_side = max(image.shape[:2])
+    scale = max(1.0, LEAST_SIDE / longer_side)
+    if scale > 1:
+        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+        image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    picture = Image.fromarray(image)  # a copy
+    draw = ImageDraw.Draw(picture)
+    boxes = [Box(*(scale * edge for edge in face.box)) for face in faces]
+    text_sizes = [_text_size(box, picture.size) for box in boxes]
+    for face, box, text_size in zip(faces, boxes, text_sizes, strict=True):
+        _draw_box(draw, box, GENDER_COLOURS[face.gender], _line_width(text_size))
+    taken = []
+    for face, box, text_size in zip(faces, boxes, text_sizes, strict=True):
+        text = "\n".join(label_of(face))
+        font = _font(text_size)
+        padding = text_size // 3
+        _, _, right, bottom = draw.multiline_textbbox((0, 0), text, font, spacing=padding)
+        label_size = round(right) + 2 * padding, round(bottom) + 2 * padding
+        place = _free_place(label_size, box, picture.size, [*taken, *boxes], _line_width(text_size))
+        taken.append(place)
+        draw.rectangle(place, fill=GENDER_COLOURS[face.gender])
+        draw.multiline_text(
+            (place.left + padding, place.top + padding),
+            text,
+            TEXT_ON[face.gender],
+            font,
+            spacing=padding,
+        )
+    return np.asarray(picture)
+
+
+def _text_size(box: Box, picture_size: tuple[int, int]) -> int:
+    """Height of a face's letters in pixels."""
+    longer_side = max(picture_size)
+    wanted = TEXT_OF_FACE * (box.right - box.left)
+    return round(min(max(wanted, LEAST_TEXT * longer_side), MOST_TEXT * longer_side))
+
+
+def _line_width(text_size: int) -> int:
+    return max(2, text_size // 7)
+
+
+def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: str, line_width: int) -> None:
+    """The coloured box between two thin dark lines, to be seen on any ground."""
+    for extra, fill in ((1, "#262626"), (0, colour)):
+        edges = [box.left - extra, box.top - extra, box.right + extra, box.bottom + extra]
+        draw.rectangle(edges, outline=fill, width=line_width + 2 * extra)
+
+
+def _free_place(
+    size: tuple[int, int], box: Box, picture_size: tuple[int, int], taken: list[Box], gap: int
+) -> Box:
+    """The first place around a box that hides least of what is taken."""
+    width, height = size
+    places = []
+    for left, top in (
+        (box.left, box.top - height - gap),  # above
+        (box.left, box.bottom + gap),  # below
+        (box.right + gap, box.top),  # on the right
+        (box.left - width - gap, box.top),  # on the left
+        (box.right - width, box.top - height - gap),  # above, to the left
+        (box.right - width, box.bottom + gap),
+        (box.left, box.bottom - height),  # inside, over the chin
+    ):
+        left = min(max(left, 0), max(0, picture_size[0] - width))
+        top = min(max(top, 0), max(0, picture_size[1] - height))
+        places.append(Box(left, top, left + width, top + height))
+    return min(places, key=lambda place: sum(_overlap(place, other) for other in taken))
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Pixels that two boxes share."""
+    width = min(one.right, other.right) - max(one.left, other.left)
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return max(0.0, width) * max(0.0, height)
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(_FONT), size)
+
+
+class DrawnPhotos:
+    """Writes drawn photos into a folder as JPEGs, under the names of the photos."""
+
+    def __init__(self, folder: Path, photos: Iterable[Path]):
+        """Makes the folder.
+
+        Args:
+            folder: Where they go.
+            photos: The photos that are answered: none of them is ever written over.
+        """
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.taken = {path.resolve() for path in photos}
+
+    def write(self, name: str, image: np.ndarray, faces: list[Face]) -> Path:
+        """Draws and writes one photo.
+
+        Args:
+            name: The photo's; folders in it are kept, unless they lead out.
+            image: (height, width, 3) uint8, RGB.
+            faces: Its faces.
+
+        Returns:
+            Where it was written: `a/b.png` to `a/b.jpg`, a second one of that name to `a/b-2.jpg`.
+        """
+        inside = PurePath(name)
+        if inside.is_absolute() or ".." in inside.parts:
+            inside = PurePath(inside.name)
+        wanted = (self.folder / inside.with_suffix(".jpg")).resolve()
+        path, number = wanted, 1
+        while path in self.taken:
+            number += 1
+            path = wanted.with_stem(f"{wanted.stem}-{number}")
+        self.taken.add(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(draw_faces(image, faces)[..., ::-1], JPEG_QUALITY))
+        return path

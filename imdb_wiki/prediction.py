@@ -1,0 +1,186 @@
+"""Any photo in, age and gender of each of its faces out."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from imdb_wiki.detection import Box, detect_faces
+from imdb_wiki.errors import InputError
+from imdb_wiki.framing import Framing, find_card, read_card
+from imdb_wiki.intervals import age_interval
+from imdb_wiki.labels import GENDER_NAMES
+from imdb_wiki.parallel import in_chunks
+
+EXPORTED_SUFFIXES = (".tflite", ".onnx")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model ready for use, with what its `.json` says."""
+
+    # images (batch, image_size, image_size, 3) uint8 → {"age_years": (batch, 1), "gender":
+    # (batch, 2), "age_distribution": (batch, 101) if it has one}
+    answer: Callable[[np.ndarray], dict[str, np.ndarray]]
+    image_size: int  # side of the square input in pixels
+    framing: Framing | None = None  # None: nothing says how its faces are cut
+    age_interval: dict | None = None  # constants of `intervals.age_interval`
+
+
+@dataclass(frozen=True)
+class Face:
+    """What a model says of one face."""
+
+    image_index: int  # of the photo among those that were given, from 0
+    box: Box  # left, top, right, bottom in the photo's pixels
+    score: float | None  # the detector's, from 0 to 1; None for an input that is a crop
+    age_years: float
+    age_low_years: float | None  # ends of the interval, None where the model brings none
+    age_high_years: float | None
+    gender: str  # the data set's label: female or male
+    gender_probability: float  # of that label, from 0.5 to 1
+    age_distribution: np.ndarray | None = None  # (101,) probability of each year from 0 to 100
+
+
+def percent(probability: float) -> str:
+    """A probability in words that never claim certainty: 99% at most."""
+    return f"{min(99, round(100 * probability))}%"
+
+
+def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
+    """Loads a model for use.
+
+    Args:
+        path: A `.keras` file, or a `.tflite` or `.onnx` of `imdb_wiki.export`; its `.json`, of the
+            same stem, stands beside it.
+        margin: Only for a model without `.json`: how far its crops go beyond a face chip, as a
+            share of the chip's side on each side. 0 for models of UTKFace's chips, 0.45 for such of
+            IMDB's or WIKI's crops.
+
+    Returns:
+        The predictor; its framing is None if there is neither `.json` nor `margin`.
+
+    Raises:
+        FileNotFoundError: There is no such model.
+        InputError: It is no model, has another input or other outputs, or its `.json` is wrong.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such model: {path}")
+    card_path = find_card(path)
+    card = read_card(card_path) if card_path else None  # before the slow part
+    if card and margin is not None:
+        raise InputError(f"{card_path} says the margin already, it cannot be given again")
+    if path.suffix.lower() in EXPORTED_SUFFIXES:
+        from imdb_wiki.exported import load_exported
+
+        answer = load_exported(path)
+        image_size = answer.image_size
+    else:
+        answer, image_size = _load_keras(path)
+    if card is None:
+        framing = None if margin is None else Framing(margin=margin)
+        return Predictor(answer, image_size, framing)
+    if card.image_size not in (None, image_size):
+        raise InputError(f"{card_path}: image_size is {card.image_size}, {path} takes {image_size}")
+    return Predictor(answer, image_size, card.framing, card.age_interval)
+
+
+def _load_keras(path: Path) -> tuple[Callable, int]:
+    from imdb_wiki.evaluation import load_model  # here: an exported model needs no TensorFlow
+
+    model = load_model(path)
+    height, width = model.input_shape[1:3]
+    if height != width:
+        raise InputError(f"{path} takes images of {width} × {height}, not squares")
+
+    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
+        return model.predict_on_batch(images.astype("float32"))
+
+    return answer, height
+
+
+def predict_faces(
+    images: Iterable[np.ndarray],
+    model: Predictor,
+    crops: bool = False,
+    batch_size: int = 32,
+) -> list[Face]:
+    """Finds the faces in photos and predicts their ages and genders.
+
+    Only crops are kept while this runs, so `images` may be a generator of any length.
+
+    Args:
+        images: Photos, each (height, width, 3) uint8, RGB, upright.
+        model: Of `load_predictor`.
+        crops: Whether each image already is the crop of one face, framed as the model's own.
+        batch_size: Faces a step of the model, from all photos together.
+
+    Returns:
+        The faces: photo after photo, within each from left to right.
+
+    Raises:
+        InputError: The model does not say how its faces are cut, or there is no detector.
+        ValueError: An image has another shape or type.
+    """
+    found = _found_faces(images, model, crops)
+    return [face for batch in in_chunks(found, batch_size) for face in _answer(batch, model)]
+
+
+class _Found(NamedTuple):
+    """A face before the model has seen it."""
+
+    image_index: int
+    box: Box
+    score: float | None
+    crop: np.ndarray  # (size, size, 3) uint8
+
+
+def _found_faces(images: Iterable[np.ndarray], model: Predictor, crops: bool) -> Iterator[_Found]:
+    framing = model.framing or Framing()
+    if model.framing is None and not crops:
+        raise InputError(
+            "the model has no .json that says how faces are cut: give crops (--crops) or what "
+            "its crops show (--margin)"
+        )
+    for index, image in enumerate(images):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise ValueError(
+                f"image {index} is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
+            )
+        if crops:
+            height, width = image.shape[:2]
+            crop = framing.fit(image, model.image_size)
+            yield _Found(index, Box(0, 0, width, height), None, crop)
+            continue
+        for detection in detect_faces(image):
+            crop = framing.crop(image, detection.chip, model.image_size)
+            yield _Found(index, detection.box, detection.score, crop)
+
+
+def _answer(batch: list[_Found], model: Predictor) -> list[Face]:
+    answers = model.answer(np.stack([found.crop for found in batch]))
+    ages = np.asarray(answers["age_years"], "float64")[:, 0]  # (batch,)
+    genders = np.asarray(answers["gender"], "float64")  # (batch, 2)
+    distributions = answers.get("age_distribution")  # (batch, 101)
+    lows = highs = [None] * len(batch)
+    if model.age_interval and distributions is not None:
+        ends = age_interval(ages, distributions, model.age_interval)
+        lows, highs = (end.tolist() for end in ends)
+    likelier = genders.argmax(axis=1)
+    return [
+        Face(
+            image_index=found.image_index,
+            box=found.box,
+            score=found.score,
+            age_years=float(ages[row]),
+            age_low_years=lows[row],
+            age_high_years=highs[row],
+            gender=GENDER_NAMES[likelier[row]],
+            gender_probability=float(genders[row, likelier[row]]),
+            age_distribution=None if distributions is None else np.asarray(distributions[row]),
+        )
+        for row, found in enumerate(batch)
+    ]

@@ -1,0 +1,159 @@
+"""From paths to answers, photo by photo, with few of them in memory at a time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from imdb_wiki import MAX_IMAGE_PIXELS
+from imdb_wiki.crops import MissingPhotoError, UnreadableImageError, _read, decode
+from imdb_wiki.errors import InputError
+from imdb_wiki.prediction import Face, Predictor, predict_faces
+
+# What is taken for a photo in a folder. A HEIC, as some phones write, cannot be read, and its line
+# says so.
+PHOTO_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"),
+)
+# Photos that wait for their faces' answers: enough for a full batch, in at most 180 MB.
+PHOTOS_AT_ONCE = 32
+PIXELS_AT_ONCE = 60_000_000
+
+
+class PhotoPath(NamedTuple):
+    """A photo to be read."""
+
+    name: str  # as it was given; in a folder, its path there
+    path: Path
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """What became of one photo."""
+
+    name: str
+    faces: list[Face] = field(default_factory=list)
+    error: str = ""  # why it could not be read; "" if it could
+    height: int | None = None  # in pixels, upright
+    width: int | None = None
+
+
+def list_photos(paths: Iterable[Path], left_out: Path | None = None) -> list[PhotoPath]:
+    """Lists what the command was given, folders with all that is in them.
+
+    Args:
+        paths: Photos and folders. What is neither is listed too: reading it says so.
+        left_out: A folder whose photos are not meant: where results are written to.
+
+    Returns:
+        The photos in the order given, those of a folder by name.
+
+    Raises:
+        InputError: The results would go among the photos of a folder.
+    """
+    photos = []
+    for path in paths:
+        if not path.is_dir():
+            photos.append(PhotoPath(str(path), path))
+            continue
+        if left_out and left_out.resolve() == path.resolve():
+            raise InputError(f"{path} holds the photos: name another folder for what is drawn")
+        inside = [
+            PhotoPath(str(found.relative_to(path)), found)
+            for found in sorted(path.rglob("*"))
+            if found.suffix.lower() in PHOTO_SUFFIXES
+            and not found.is_dir()
+            and not (left_out and left_out.resolve() in found.resolve().parents)
+        ]
+        photos += inside or [PhotoPath(str(path), path)]
+    return photos
+
+
+def photo_bytes(path: Path) -> bytes:
+    """Reads a photo's file.
+
+    Raises:
+        MissingPhotoError, UnreadableImageError: The message says why.
+    """
+    if path.is_dir():
+        raise MissingPhotoError("a folder without photos")
+    try:
+        return _read(str(path))
+    except MissingPhotoError as error:
+        raise MissingPhotoError(str(error) or "no such file") from None
+
+
+def decode_photo(data: bytes, suffix: str = "") -> np.ndarray:
+    """Decodes a photo upright, of an animation its first picture.
+
+    Args:
+        data: The file.
+        suffix: Of its name; only for what is said of a file that is none.
+
+    Returns:
+        (height, width, 3) uint8, RGB.
+
+    Raises:
+        UnreadableImageError: The message says why.
+    """
+    try:
+        # Full scale: the boxes are counted in these pixels.
+        return cv2.cvtColor(decode(data, MAX_IMAGE_PIXELS), cv2.COLOR_BGR2RGB)
+    except UnreadableImageError:
+        if suffix.lower() in (".heic", ".heif"):
+            raise UnreadableImageError("HEIC is not read here: save it as JPEG first") from None
+        raise
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """Both in one: a path → (height, width, 3) uint8, RGB."""
+    return decode_photo(photo_bytes(path), path.suffix)
+
+
+def predict_photos(
+    photos: Iterable[PhotoPath], model: Predictor, crops: bool = False, batch_size: int = 32
+) -> Iterator[tuple[PhotoResult, np.ndarray | None]]:
+    """Answers photo after photo, in batches across them.
+
+    Args:
+        photos: Of `list_photos`.
+        model: Of `load_predictor`.
+        crops: Whether each photo already is the crop of one face.
+        batch_size: Faces a step of the model.
+
+    Yields:
+        In order, each photo's result and its pixels (height, width, 3) uint8, RGB; None where it
+        could not be read.
+
+    Raises:
+        InputError: As `predict_faces`.
+    """
+    waiting, pixels = [], 0
+    for photo in photos:
+        try:
+            image = read_photo(photo.path)
+        except (MissingPhotoError, UnreadableImageError) as error:
+            waiting.append((PhotoResult(photo.name, error=str(error)), None))
+        else:
+            height, width = image.shape[:2]
+            waiting.append((PhotoResult(photo.name, height=height, width=width), image))
+            pixels += height * width
+        if len(waiting) == PHOTOS_AT_ONCE or pixels >= PIXELS_AT_ONCE:
+            yield from _answered(waiting, model, crops, batch_size)
+            waiting, pixels = [], 0
+    yield from _answered(waiting, model, crops, batch_size)
+
+
+def _answered(waiting: list, model: Predictor, crops: bool, batch_size: int) -> Iterator:
+    """Gives each photo that waits its faces."""
+    readable = [number for number, (_, image) in enumerate(waiting) if image is not None]
+    images = (waiting[number][1] for number in readable)
+    faces_of = [[] for _ in waiting]
+    for face in predict_faces(images, model, crops, batch_size):
+        faces_of[readable[face.image_index]].append(replace(face, image_index=0))
+    for (result, image), faces in zip(waiting, faces_of, strict=True):
+        yield replace(result, faces=faces), image
