@@ -229,7 +229,7 @@ def summary(metrics: dict) -> str:
         text += (
             " · {coverage:.0%} age intervals hold {age_interval_coverage:.1%}, "
             "{age_interval_width_years:.1f} years wide"
-        ).format(**metrics, **metrics["age_interval"])
+        ).format(**metrics["age_interval"] | metrics)
     return text
 
 

@@ -26,3 +26,8 @@ def run_preparation(*arguments: object) -> subprocess.CompletedProcess:
         arguments = (*arguments, "--workers", 1)
     command = [sys.executable, "imdb_wiki_preparation.py", *map(str, arguments)]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def pytest_collection_modifyitems(items):
+    """Starts with the longest test, lest one process waits for the other at the end."""
+    items.sort(key=lambda item: "test_notebook" not in item.nodeid)

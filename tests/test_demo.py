@@ -262,6 +262,7 @@ def test_browser_shows_a_sentence_for_what_is_no_photo_or_has_no_face(page, phot
 def test_browser_takes_a_photo_with_the_camera(page):
     page.click("#photo button[aria-label='Capture from camera']")
     page.click("text=Click to Access Webcam")
+    page.wait_for_function("document.querySelector('#photo video')?.videoWidth > 0")
     page.click("#photo button[aria-label='capture photo']")
     page.wait_for_selector("#said .sentence", timeout=60_000)
     assert "No face was found" in page.inner_text("#said")  # in Chromium's test picture

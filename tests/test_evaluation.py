@@ -60,6 +60,24 @@ def test_each_image_is_counted_once_and_in_order(prepared_dir, batch_size):
     assert scores["gender_accuracy"] == 1
 
 
+def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(tmp_path):
+    folder = write_prepared(tmp_path / "data", {"train": 4, "val": 12, "test": 7}, image_size=16)
+    image = keras.Input((16, 16, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    heads = {"age_years": (1, None), "gender": (2, "softmax"), "age_distribution": (101, "softmax")}
+    outputs = {
+        name: keras.layers.Dense(units, activation, name=name)(mean)
+        for name, (units, activation) in heads.items()
+    }
+    keras.Model(image, outputs).save(tmp_path / "model.keras")
+    arguments = [tmp_path / "model.keras", folder, "--output_dir", tmp_path / "out"]
+    assert evaluation.main([str(argument) for argument in arguments]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["age_interval"]["count"] == 12
+    assert "90% age intervals hold" in evaluation.summary(metrics)
+    assert pd.read_csv(tmp_path / "out" / "results.csv")["count"].tolist() == [7]
+
+
 def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_path):
     larger = write_prepared(tmp_path, {"test": 3}, image_size=40)
     frame = read_split([prepared_dir, larger], "test")
