@@ -24,7 +24,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import predict
 from imdb_wiki.metrics import accuracy, age_mae_years
 from imdb_wiki.pipeline import read_split
-from imdb_wiki.training import MODEL_FILE, append_result
+from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, append_result
 
 SEEDS = (0, 1, 2)  # of the whole recipe
 PIXELS = 64  # a side, for all epochs
@@ -80,7 +80,7 @@ def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) 
         label = Path(folder).name
         row[f"{label} age_mae_years"] = round(age_mae_years(frame["age"], answers["age_years"]), 3)
         row[f"{label} gender_accuracy"] = round(accuracy(frame["gender"], answers["gender"]), 4)
-    row["minutes"] = round(pd.read_csv(run_dir / "history.csv")["seconds"].sum() / 60, 1)
+    row["minutes"] = round(pd.read_csv(run_dir / HISTORY_FILE)["seconds"].sum() / 60, 1)
     return row
 
 

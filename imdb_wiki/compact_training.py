@@ -23,12 +23,12 @@ import tensorflow as tf
 
 from imdb_wiki.augmentation import Augmentation, augment
 from imdb_wiki.errors import InputError
+from imdb_wiki.journal import write_whole
 from imdb_wiki.losses import label_distribution_loss, smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
 from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, save_model, seed_everything
 
-SQUEEZE_RATIO = 8  # of the compact network's squeeze-and-excitation
 RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
 
 
@@ -130,8 +130,8 @@ def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = Tru
         InputError: There is no such network.
     """
     if recipe.network == "compact_cnn":
-        squeeze_ratio = SQUEEZE_RATIO if recipe.squeeze else 0
-        return compact_cnn(image_size, squeeze_ratio=squeeze_ratio, dropout=recipe.dropout)
+        without = {} if recipe.squeeze else {"squeeze_ratio": 0}
+        return compact_cnn(image_size, dropout=recipe.dropout, **without)
     try:
         weights = "imagenet" if pretrained else None
         return transfer_network(recipe.network, image_size, weights, recipe.dropout)
@@ -156,6 +156,10 @@ def _epoch_rows(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> pd.DataFrame
     return frame.iloc[rng.permutation(np.concatenate(chosen))]
 
 
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return seed * 100_003 + epoch  # no epoch of one seed meets one of the next
+
+
 def training_batches(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> tf.data.Dataset:
     """One epoch's batches, shuffled and augmented; the same for the same seed and epoch.
 
@@ -170,7 +174,7 @@ def training_batches(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> tf.data
     rows = _epoch_rows(frame, recipe, epoch)
     batches = make_dataset(rows, recipe.source_size, recipe.batch_size)
     size = size_of_epoch(recipe, epoch)
-    first_seed = recipe.seed * 100_003 + epoch  # no epoch of one seed meets one of the next
+    first_seed = _epoch_seed(recipe.seed, epoch)
 
     def change(step: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[tf.Tensor, dict]:
         seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
@@ -190,7 +194,7 @@ class _SeedEachEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         for number, layer in enumerate(self.model._flatten_layers()):
             if hasattr(layer, "seed_generator"):
-                state = np.array([self.seed * 100_003 + epoch, number], dtype="uint32")
+                state = np.array([_epoch_seed(self.seed, epoch), number], dtype="uint32")
                 layer.seed_generator.state.assign(state)
 
 
@@ -266,7 +270,7 @@ def _keep_recipe(path: Path, recipe: dict) -> None:
         changed = [name for name, value in recipe.items() if before.get(name) != value]
         if changed:
             raise InputError(f"{path}: the training there differs in {', '.join(changed)}")
-    path.write_text(text + "\n", encoding="utf-8")
+    write_whole(path, text + "\n")
 
 
 def _keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs: int) -> None:

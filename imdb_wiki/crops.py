@@ -172,7 +172,7 @@ def make_crops(jobs: list[Job], folder: Path, size: int, jpeg_quality: int) -> l
 
 def _make_crop(job: Job, folder: Path, size: int, jpeg_quality: int) -> Outcome:
     try:
-        data = _read(job.photo)
+        data = read_bytes(job.photo)
         crop = square(decode(data, size), size)
     except MissingPhotoError as error:
         return Outcome(job.row, "missing_file", str(error), "")
@@ -183,7 +183,14 @@ def _make_crop(job: Job, folder: Path, size: int, jpeg_quality: int) -> Outcome:
     return Outcome(job.row, "", "", hashlib.sha256(data).hexdigest()[:32])
 
 
-def _read(photo: str | Region | bytes | None) -> bytes:
+def read_bytes(photo: str | Region | bytes | None) -> bytes:
+    """Reads the photo of a `Job`.
+
+    Raises:
+        MissingPhotoError: there is none, or it cannot be opened.
+        UnreadableImageError: more than `MAX_PHOTO_BYTES`.
+        OSError: the archive it lies in cannot be read any more.
+    """
     if photo is None:
         raise MissingPhotoError
     if isinstance(photo, bytes):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.intervals import age_interval, calibrate
+from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
 
@@ -156,8 +156,6 @@ def interval_constants_of(
     Raises:
         InputError: The `.json` is none, or the validation split is too small.
     """
-    from imdb_wiki.pipeline import read_split
-
     if "age_distribution" not in model.output:
         return None
     card_path = Path(path).with_suffix(".json")
@@ -167,10 +165,35 @@ def interval_constants_of(
             return {name: float(constants[name]) for name in ("coverage", "factor", "floor_years")}
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{card_path} holds no constants of an age interval") from error
+    return calibrate_on_validation(model, prepared_dirs, batch_size)
+
+
+def calibrate_on_validation(
+    model: "keras.Model",
+    prepared_dirs: list[str | Path],
+    batch_size: int = 64,
+    coverage: float = COVERAGE,
+) -> dict:
+    """Finds the age intervals' constants on validation splits, pooled.
+
+    Args:
+        model: A model that answers an `age_distribution`.
+        prepared_dirs: Folders of `imdb_wiki_preparation.py`.
+        batch_size: Images a step.
+        coverage: Share of true ages that the intervals shall hold.
+
+    Returns:
+        Constants of `intervals.calibrate`.
+
+    Raises:
+        InputError: The validation splits are too small.
+    """
+    from imdb_wiki.pipeline import read_split
+
     frame = read_split(prepared_dirs, "val")
     answers = predict(model, frame, batch_size)
     try:
-        return calibrate(frame["age"], answers["age_years"], answers["age_distribution"])
+        return calibrate(frame["age"], answers["age_years"], answers["age_distribution"], coverage)
     except ValueError as error:
         raise InputError(f"the validation split cannot calibrate an interval: {error}") from error
 

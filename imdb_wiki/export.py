@@ -6,7 +6,6 @@ As a command: python -m imdb_wiki.export models/compact.keras --to litert --quan
 
 import argparse
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import first_line, load_model, quiet_tensorflow
 from imdb_wiki.exported import OUTPUT_SIZES, ExportedModel, load_exported
+from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import FEMALE, MALE
 from imdb_wiki.metrics import accuracy, age_mae_years
 
@@ -109,9 +109,7 @@ def default_output(model_path: Path, to: str, quantize: str | None = None) -> Pa
 def _carry_card(model_path: Path, output: Path) -> None:
     card, carried = model_path.with_suffix(".json"), output.with_suffix(".json")
     if card.is_file() and card.resolve() != carried.resolve():
-        partial = carried.with_name(f"partial-{carried.name}")
-        shutil.copyfile(card, partial)
-        partial.replace(carried)
+        write_whole(carried, card.read_bytes())
 
 
 def _convert(

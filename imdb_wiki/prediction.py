@@ -9,12 +9,11 @@ import numpy as np
 
 from imdb_wiki.detection import Box, detect_faces
 from imdb_wiki.errors import InputError
+from imdb_wiki.exported import EXPORTED_SUFFIXES, load_exported
 from imdb_wiki.framing import Framing, find_card, read_card
 from imdb_wiki.intervals import age_interval
 from imdb_wiki.labels import GENDER_NAMES
 from imdb_wiki.parallel import in_chunks
-
-EXPORTED_SUFFIXES = (".tflite", ".onnx")
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,6 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
     if card and margin is not None:
         raise InputError(f"{card_path} says the margin already, it cannot be given again")
     if path.suffix.lower() in EXPORTED_SUFFIXES:
-        from imdb_wiki.exported import load_exported
-
         answer = load_exported(path)
         image_size = answer.image_size
     else:

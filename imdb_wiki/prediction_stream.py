@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from imdb_wiki import MAX_IMAGE_PIXELS
-from imdb_wiki.crops import MissingPhotoError, UnreadableImageError, _read, decode
+from imdb_wiki.crops import MissingPhotoError, UnreadableImageError, decode, read_bytes
 from imdb_wiki.errors import InputError
 from imdb_wiki.prediction import Face, Predictor, predict_faces
 
@@ -82,7 +82,7 @@ def photo_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise MissingPhotoError("a folder without photos")
     try:
-        return _read(str(path))
+        return read_bytes(str(path))
     except MissingPhotoError as error:
         raise MissingPhotoError(str(error) or "no such file") from None
 

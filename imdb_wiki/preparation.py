@@ -104,11 +104,12 @@ def prepare(settings: Settings) -> dict[str, Any]:
         OSError: a file cannot be written.
     """
     shares = split_shares(settings.split_ratio, settings.test_ratio)
-    if is_finished(settings):
+    _refuse_nested_folders(settings)
+    arguments = settings.deciding()
+    if not settings.overwrite and Journal(settings.output_dir, arguments).finished:
         report = json.loads((settings.output_dir / REPORT_NAME).read_bytes())
         return report | {"already_finished": True}
 
-    arguments = settings.deciding()
     seconds = {}
     start = time.perf_counter()
     if settings.dataset != "sample":  # an input that cannot be read costs no earlier result

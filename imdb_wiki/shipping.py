@@ -16,9 +16,9 @@ import keras
 
 from imdb_wiki.compact_training import RECIPE_FILE
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import load_model, predict
-from imdb_wiki.intervals import COVERAGE, calibrate
-from imdb_wiki.pipeline import read_split
+from imdb_wiki.evaluation import calibrate_on_validation, load_model
+from imdb_wiki.intervals import COVERAGE
+from imdb_wiki.journal import write_whole
 from imdb_wiki.training import MODEL_FILE, save_model
 
 # How a face must be cut out for the network: as UTKFace's chips are, the tighter of the two
@@ -53,14 +53,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     if not recipe_path.is_file():
         raise InputError(f"{run_dir} is no folder of compact_training: it lacks {RECIPE_FILE}")
     recipe = json.loads(recipe_path.read_text(encoding="utf-8"))
-    frame = read_split(prepared_dirs, "val")
-    answers = predict(model, frame)
-    try:
-        interval = calibrate(
-            frame["age"], answers["age_years"], answers["age_distribution"], coverage
-        )
-    except ValueError as error:
-        raise InputError(f"the validation splits cannot calibrate: {error}") from error
+    interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
     card = {
         "name": output.name,
         "network": model.name,
@@ -74,9 +67,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         "versions": {"python": platform.python_version(), "keras": keras.__version__},
     }
     save_model(model, output.with_suffix(".keras"))
-    partial = output.with_name(f"partial-{output.name}.json")
-    partial.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    partial.replace(output.with_suffix(".json"))
+    write_whole(output.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
     return card
 
 
