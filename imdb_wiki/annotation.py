@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePath
 
-import cv2
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imdb_wiki.crops import encode
+from imdb_wiki.crops import encode, scaled
 from imdb_wiki.detection import Box
 from imdb_wiki.plots import GENDER_COLOURS, TEXT_ON
 from imdb_wiki.prediction import Face, percent
@@ -45,10 +44,7 @@ def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
     """
     longer_side = max(image.shape[:2])
     scale = max(1.0, LEAST_SIDE / longer_side)
-    if scale > 1:
-        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    picture = Image.fromarray(image)  # a copy
+    picture = Image.fromarray(scaled(image, scale))  # a copy
     draw = ImageDraw.Draw(picture)
     boxes = [Box(*(scale * edge for edge in face.box)) for face in faces]
     text_sizes = [_text_size(box, picture.size) for box in boxes]

@@ -117,6 +117,23 @@ def _least_pixels(longer_side: int, size: int) -> int:
     return math.ceil(longer_side / halving) if ratio / halving < _BILINEAR_RATIO else size
 
 
+def scaled(image: np.ndarray, scale: float) -> np.ndarray:
+    """Scales an image, averaging areas where it shrinks; the very same one at a scale of 1.
+
+    Args:
+        image: `(height, width, 3)` uint8.
+        scale: what both sides are multiplied by.
+
+    Returns:
+        `(height * scale, width * scale, 3)` uint8, each side of 1 pixel at least.
+    """
+    if scale == 1:
+        return image
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, size, interpolation=interpolation)
+
+
 def square(image: np.ndarray, size: int) -> np.ndarray:
     """Fits an image into a square without squashing it: scaled, then padded by its own edge.
 

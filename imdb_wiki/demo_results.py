@@ -3,11 +3,10 @@
 import base64
 import html
 
-import cv2
 import numpy as np
 
 from imdb_wiki.annotation import draw_faces
-from imdb_wiki.crops import encode
+from imdb_wiki.crops import encode, scaled
 from imdb_wiki.plots import GENDER_COLOURS
 from imdb_wiki.prediction import Face, percent
 
@@ -94,10 +93,7 @@ def curve_svg(face: Face) -> str:
 
 def _picture(image: np.ndarray, longer_side: int, name: str, description: str) -> str:
     """An image (height, width, 3), RGB, inside the page itself."""
-    scale = longer_side / max(image.shape[:2])
-    if scale < 1:
-        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    image = scaled(image, min(1, longer_side / max(image.shape[:2])))
     data = base64.b64encode(encode(image[..., ::-1], JPEG_QUALITY)).decode()
     return f'<img class="{name}" alt="{description}" src="data:image/jpeg;base64,{data}">'
 

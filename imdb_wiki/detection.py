@@ -12,9 +12,9 @@ import warnings
 from functools import lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from imdb_wiki.crops import scaled
 from imdb_wiki.errors import InputError
 
 # Longer side of the picture that is searched, in pixels: larger photos are shrunk to the one, small
@@ -79,14 +79,9 @@ def detect_faces(image: np.ndarray, min_score: float = MIN_SCORE) -> list[Detect
     longer_side = max(image.shape[:2])
     searched_side = min(max(longer_side, LEAST_SEARCHED_SIDE), MOST_SEARCHED_SIDE)
     scale = searched_side / longer_side
-    searched = image
-    if scale != 1:
-        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        searched = cv2.resize(image, size, interpolation=interpolation)
     return sorted(
         Detection(Box(*(box / scale).tolist()), score, chip_of(landmarks / scale))
-        for box, score, landmarks in _raw_faces(searched)
+        for box, score, landmarks in _raw_faces(scaled(image, scale))
         if score >= min_score
     )
 
