@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-from imdb_wiki_preparation import OneLineParser
+from imdb_wiki.command import OneLineParser, quiet_tensorflow
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "compact.keras"
 
@@ -73,7 +73,6 @@ def _run(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from imdb_wiki.annotation import DrawnPhotos
-    from imdb_wiki.evaluation import quiet_tensorflow
     from imdb_wiki.prediction import load_predictor
     from imdb_wiki.prediction_output import CsvWriter, JsonWriter, TableWriter
     from imdb_wiki.prediction_stream import list_photos, predict_photos

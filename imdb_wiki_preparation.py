@@ -12,15 +12,9 @@ import os
 import sys
 from pathlib import Path
 
+from imdb_wiki.command import OneLineParser
+
 # Nothing heavy is imported up here: every worker process imports this file anew.
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with the command line in one line."""
-
-    def error(self, message: str):
-        """Ends with exit code 2."""
-        self.exit(2, f"{self.prog}: {message}; --help lists the arguments\n")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -32,6 +32,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from imdb_wiki.command import OneLineParser
 from imdb_wiki.crops import decode, square
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import load_model
@@ -183,7 +184,7 @@ def read_photos(frame, photo_dir: Path) -> np.ndarray:
 
 def main() -> None:
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .keras file")
     parser.add_argument("prepared_dir", type=Path, help="folder of imdb_wiki_preparation.py")
     parser.add_argument("--photo_dir", type=Path, required=True, help="the photos it was made of")

@@ -9,7 +9,6 @@ and as it is found and cut out of the photo: how far both ages are apart is what
 framing cost.
 """
 
-import argparse
 import itertools
 import statistics
 import sys
@@ -23,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from imdb_wiki import detection
+from imdb_wiki.command import OneLineParser
 from imdb_wiki.crops import decode
 from imdb_wiki.detection import Box
 from imdb_wiki.prediction import load_predictor, predict_faces
@@ -162,7 +162,7 @@ def check_put_back(chips: list, ages: list, model, random: np.random.Generator) 
 
 def main() -> None:
     """Reads the arguments, measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photo_dir", type=Path, required=True, help="UTKFace's aligned faces")
     parser.add_argument("--model", type=Path, help="leave out to measure the constants only")
     parser.add_argument("--margin", type=float, help="for a model without .json")

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from imdb_wiki.command import OneLineParser
 from imdb_wiki.crops import Job, UnreadableImageError, decode, encode, make_crops, square
 from imdb_wiki.filters import first_broken_rule
 from imdb_wiki.labels import age_in_years
@@ -292,7 +293,7 @@ def start_up_seconds() -> float:
 
 def main() -> None:
     """Measures what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__.splitlines()[0])
     parser.add_argument("--db_path", type=Path, help="imdb.mat in the folder of its photos")
     parser.add_argument("--limit", type=int, help="photos at the most")
     parser.add_argument("--rounds", type=int, default=3)

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from imdb_wiki.command import OneLineParser, quiet_tensorflow
 from imdb_wiki.errors import InputError
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "compact.keras"
@@ -127,7 +128,7 @@ def launch_options(host: str, port: int) -> dict:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the page until Ctrl-C; returns the exit code, 2 for wrong input."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m imdb_wiki.demo", description="A page to try a model on a photo."
     )
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="as imdb_wiki_predict.py")
@@ -151,7 +152,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from imdb_wiki.evaluation import quiet_tensorflow
     from imdb_wiki.prediction import load_predictor
 
     try:

@@ -3,10 +3,7 @@
 As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --output_dir DIR
 """
 
-import argparse
-import contextlib
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow
 from imdb_wiki.errors import InputError
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.labels import SPLIT_NAMES
@@ -256,29 +254,9 @@ def summary(metrics: dict) -> str:
     return text
 
 
-def first_line(error: Exception) -> str:
-    """Says an error in one line, by its type if it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-@contextlib.contextmanager
-def quiet_tensorflow():
-    """Mutes standard error: on import, TensorFlow's C++ talks past its own log level."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is raised as well
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m imdb_wiki.evaluation", description="Evaluates a saved model on a split."
     )
     add = parser.add_argument

@@ -4,7 +4,6 @@ As a command: python -m imdb_wiki.export models/compact.keras --to litert --quan
 --prepared_dir data/utkface
 """
 
-import argparse
 import re
 import sys
 import tempfile
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import first_line, load_model, quiet_tensorflow
+from imdb_wiki.evaluation import load_model
 from imdb_wiki.exported import OUTPUT_SIZES, ExportedModel, load_exported
 from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import FEMALE, MALE
@@ -309,9 +309,7 @@ def quantized_check(wanted: dict, given: dict, age_years: np.ndarray, gender: np
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input or an export that differs."""
-    parser = argparse.ArgumentParser(
-        prog="python -m imdb_wiki.export", description=__doc__.splitlines()[0]
-    )
+    parser = OneLineParser(prog="python -m imdb_wiki.export", description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .keras file")
     parser.add_argument("--to", choices=SUFFIXES, required=True, help="the format")
     parser.add_argument(

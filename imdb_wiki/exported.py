@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imdb_wiki.command import first_line, quiet_tensorflow
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import first_line, quiet_tensorflow
 
 # What a model may answer, by name: values an image. The first two are what every model answers.
 OUTPUT_SIZES = {"age_years": 1, "gender": 2, "age_distribution": 101}

@@ -6,7 +6,6 @@
 and holds the constants of the age intervals, calibrated on the folders' validation splits.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import keras
 
+from imdb_wiki.command import OneLineParser
 from imdb_wiki.compact_training import RECIPE_FILE
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import calibrate_on_validation, load_model
@@ -73,9 +73,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m imdb_wiki.shipping", description=__doc__.splitlines()[0]
-    )
+    parser = OneLineParser(prog="python -m imdb_wiki.shipping", description=__doc__.splitlines()[0])
     parser.add_argument("run_dir", type=Path, help="folder of imdb_wiki.compact_training")
     parser.add_argument("prepared_dirs", nargs="+", help="folders whose val splits calibrate")
     parser.add_argument("--output", type=Path, required=True, help="path without an ending")
