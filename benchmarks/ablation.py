@@ -4,26 +4,33 @@
 
 Every ingredient is turned off in turn, at 64 pixels, on half of each folder's images, for a few
 epochs; the whole recipe is trained with several seeds, whose spread says which differences mean
-anything. Stopped at any moment, it goes on; finished trainings are not repeated. The test split is
-never read.
+anything. A second training, which starts from the first, is tried with the first one's answers as
+part of the labels and without. Stopped at any moment, it goes on; finished trainings are not
+repeated. The test split is never read.
 """
 
-import argparse
+import multiprocessing
+import os
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import keras
 import pandas as pd
+import tensorflow as tf
 
 from imdb_wiki.augmentation import Augmentation
-from imdb_wiki.compact_training import Recipe, train_compact
+from imdb_wiki.command import OneLineParser
+from imdb_wiki.compact_training import train_compact
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import predict
 from imdb_wiki.metrics import accuracy, age_mae_years
 from imdb_wiki.pipeline import read_split
+from imdb_wiki.recipe import Recipe
 from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, append_result
 
 SEEDS = (0, 1, 2)  # of the whole recipe
@@ -68,41 +75,80 @@ def variants(epochs: int, share: float, folders: int) -> dict[str, Recipe]:
     }
 
 
-def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) -> dict:
+def second_trainings(first: Recipe, first_model: Path) -> dict[str, Recipe]:
+    """Trainings that go on from the first, at half its learning rate, taught by it and not."""
+    second = replace(
+        first,
+        start_from=str(first_model),
+        seed=len(SEEDS),  # other images and changes than in any first training
+        learning_rate=first.learning_rate / 2,
+    )
+    return {
+        "second training, taught by seed 0's": replace(second, teacher_weight=0.5),
+        "second training, not taught": second,
+    }
+
+
+def measure(prepared_dirs: list[str], run_dir: Path, named: tuple[str, str, Recipe]) -> dict:
     """Trains one variant, unless it is trained, and scores it on each folder's validation split."""
-    if not (run_dir / MODEL_FILE).is_file():
-        train_compact(prepared_dirs, run_dir, recipe, verbose=0)
-    model = keras.saving.load_model(run_dir / MODEL_FILE)
+    folder, name, recipe = named
+    model = train_compact(prepared_dirs, run_dir / folder, recipe, verbose=0)
     row = {"variant": name}
-    for folder in prepared_dirs:
-        frame = read_split(folder, "val")
+    for prepared_dir in prepared_dirs:
+        frame = read_split(prepared_dir, "val")
         answers = predict(model, frame)
-        label = Path(folder).name
+        label = Path(prepared_dir).name
         row[f"{label} age_mae_years"] = round(age_mae_years(frame["age"], answers["age_years"]), 3)
         row[f"{label} gender_accuracy"] = round(accuracy(frame["gender"], answers["gender"]), 4)
-    row["minutes"] = round(pd.read_csv(run_dir / HISTORY_FILE)["seconds"].sum() / 60, 1)
+    row["minutes"] = round(pd.read_csv(run_dir / folder / HISTORY_FILE)["seconds"].sum() / 60, 1)
     return row
+
+
+def _use_threads(count: int) -> None:
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+
+
+def measured(
+    prepared_dirs: list[str], run_dir: Path, epochs: int, share: float, jobs: int
+) -> Iterator[dict]:
+    """Measures all variants, several at once: small networks leave cores idle one by one."""
+    first = variants(epochs, share, len(prepared_dirs))
+    seed_0 = next(iter(first.values()))
+    second = second_trainings(seed_0, run_dir / "00" / MODEL_FILE)
+    with ProcessPoolExecutor(
+        jobs,
+        multiprocessing.get_context("spawn"),
+        _use_threads,
+        (max(1, os.cpu_count() // jobs),),
+    ) as pool:
+        number = 0
+        for recipes in (first, second):
+            named = [
+                (f"{number + index:02}", name, recipe)
+                for index, (name, recipe) in enumerate(recipes.items())
+            ]
+            number += len(named)
+            yield from pool.map(partial(measure, prepared_dirs, run_dir), named)
 
 
 def main() -> int:
     """Trains what the command line asks for and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__.splitlines()[0])
     parser.add_argument("prepared_dirs", nargs="+", help="folders of imdb_wiki_preparation.py")
     parser.add_argument("--run_dir", type=Path, required=True, help="for trainings and the table")
     parser.add_argument("--epochs", type=int, default=8, help="a variant (default: 8)")
     parser.add_argument("--share", type=float, default=0.5, help="of the images (default: half)")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at once (default: 2)")
     options = parser.parse_args()
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)
-    recipes = variants(options.epochs, options.share, len(options.prepared_dirs))
-    for number, (name, recipe) in enumerate(recipes.items()):
-        try:
-            row = measure(options.prepared_dirs, options.run_dir / f"{number:02}", name, recipe)
-        except (InputError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        append_result(table_path, row)
-        print(f"{number + 1}/{len(recipes)} {name}: {row}", flush=True)
+    try:
+        for row in measured(**vars(options)):
+            append_result(table_path, row)
+            print(row, flush=True)
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     table = pd.read_csv(table_path)
     columns = table.columns[1:-1]
     seeds = table[table["variant"].str.startswith("whole")][columns]

@@ -9,9 +9,9 @@ drawn from the seed, the epoch and the step.
 
 import argparse
 import dataclasses
+import io
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -21,43 +21,25 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.augmentation import Augmentation, augment
+from imdb_wiki.command import OneLineParser
+from imdb_wiki.compact_batches import (
+    epoch_rows,
+    epoch_seed,
+    size_of_epoch,
+    training_batches,
+    with_distribution,
+)
 from imdb_wiki.errors import InputError
+from imdb_wiki.evaluation import load_model, predict
 from imdb_wiki.journal import write_whole
-from imdb_wiki.losses import label_distribution_loss, smoothed_cross_entropy
+from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
+from imdb_wiki.recipe import Recipe, add_recipe_arguments, recipe_of
 from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, save_model, seed_everything
 
 RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """All that decides a training besides its data."""
-
-    network: str = "compact_cnn"  # or a backbone of `networks.TRANSFER_BACKBONES`
-    squeeze: bool = True  # squeeze-and-excitation in the compact network
-    image_size: int = 96  # pixels a side
-    first_image_size: int = 64  # grows to `image_size` in thirds: early epochs need no detail
-    source_size: int = 112  # pixels a side before augmentation, which scales; detail to zoom into
-    batch_size: int = 64  # images
-    epochs: int = 46
-    folder_shares: tuple[float, ...] = (1.0,)  # of each folder's images, drawn anew each epoch
-    warm_up_epochs: float = 2.0  # from nearly 0 to the full learning rate
-    learning_rate: float = 2e-3  # AdamW's, at its highest
-    cosine: bool = True  # takes the learning rate to 0 at the end; else it stays
-    weight_decay: float = 0.05
-    average_momentum: float = 0.999  # of the averaged weights: they remember about 1,000 steps
-    dropout: float = 0.2  # share of the features
-    label_width_years: float = 2.0  # standard deviation of the age's label distribution
-    age_distribution_weight: float = 1.0
-    age_error_weight: float = 0.1  # per year, of the expectation's absolute error
-    gender_weight: float = 1.0
-    gender_smoothing: float = 0.05  # the share of each label that counts as doubt
-    mixed_precision: bool = False  # bfloat16 for all but the heads
-    seed: int = 0
-    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
 
 
 class _AveragingAdamW(keras.optimizers.AdamW):
@@ -98,7 +80,7 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
         optimizer=optimizer,
         loss={
             "age_years": "mae",
-            "age_distribution": label_distribution_loss(recipe.label_width_years),
+            "age_distribution": "kl_divergence",
             "gender": smoothed_cross_entropy(recipe.gender_smoothing),
         },
         loss_weights={
@@ -112,10 +94,6 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
         },
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
     )
-
-
-def _with_distribution(images: tf.Tensor, labels: dict) -> tuple[tf.Tensor, dict]:
-    return images, labels | {"age_distribution": labels["age_years"]}
 
 
 def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = True) -> keras.Model:
@@ -139,51 +117,6 @@ def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = Tru
         raise InputError(str(error)) from error
 
 
-def size_of_epoch(recipe: Recipe, epoch: int) -> int:
-    """Side in pixels of the images that an epoch trains on, in steps of 16."""
-    third = min(2, 3 * epoch // recipe.epochs)
-    side = recipe.first_image_size + third * (recipe.image_size - recipe.first_image_size) / 2
-    return recipe.image_size if third == 2 else round(side / 16) * 16
-
-
-def _epoch_rows(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> pd.DataFrame:
-    """The rows that an epoch shows, each folder's share of them, in the epoch's order."""
-    rng = np.random.default_rng((recipe.seed, epoch))
-    chosen = []
-    for folder, share in zip(frame["folder"].unique(), recipe.folder_shares, strict=True):
-        rows = rng.permutation(np.flatnonzero(frame["folder"] == folder))
-        chosen.append(rows[: math.ceil(share * len(rows))])
-    return frame.iloc[rng.permutation(np.concatenate(chosen))]
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return seed * 100_003 + epoch  # no epoch of one seed meets one of the next
-
-
-def training_batches(frame: pd.DataFrame, recipe: Recipe, epoch: int) -> tf.data.Dataset:
-    """One epoch's batches, shuffled and augmented; the same for the same seed and epoch.
-
-    Args:
-        frame: Rows of `read_split`.
-        recipe: Sizes, seed and augmentation.
-        epoch: Number of the epoch, from 0.
-
-    Returns:
-        Batches as of `make_dataset`, the age twice: for the expectation and the distribution.
-    """
-    rows = _epoch_rows(frame, recipe, epoch)
-    batches = make_dataset(rows, recipe.source_size, recipe.batch_size)
-    size = size_of_epoch(recipe, epoch)
-    first_seed = _epoch_seed(recipe.seed, epoch)
-
-    def change(step: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[tf.Tensor, dict]:
-        seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
-        changed = augment(batch[0], size, seed, recipe.augmentation)
-        return _with_distribution(changed, batch[1])
-
-    return batches.enumerate().map(change, os.cpu_count()).prefetch(2)
-
-
 class _SeedEachEpoch(keras.callbacks.Callback):
     """Sets every random layer's state from seed and epoch, as if nothing had run before."""
 
@@ -194,7 +127,7 @@ class _SeedEachEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         for number, layer in enumerate(self.model._flatten_layers()):
             if hasattr(layer, "seed_generator"):
-                state = np.array([_epoch_seed(self.seed, epoch), number], dtype="uint32")
+                state = np.array([epoch_seed(self.seed, epoch), number], dtype="uint32")
                 layer.seed_generator.state.assign(state)
 
 
@@ -228,10 +161,15 @@ def train_compact(
         "mixed_bfloat16" if recipe.mixed_precision else "float32"
     )
     network = build_network(recipe, None)
-    steps_per_epoch = math.ceil(len(_epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
+    steps_per_epoch = math.ceil(len(epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
     compile_compact(network, recipe, steps_per_epoch)
     network.optimizer.build(network.trainable_variables)
     history, first_epoch = _restored(network, run_dir)
+    taught = None
+    if recipe.start_from:
+        if first_epoch == 0:
+            _start(network, recipe, run_dir, train_frame)
+        taught = np.load(run_dir / TEACHER_FILE)
     callbacks = [_SeedEachEpoch(recipe.seed)]
     if recipe.average_momentum > 0:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
@@ -241,8 +179,10 @@ def train_compact(
         val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size)
         with named_broken_images(train_frame, val_frame):
             logs = network.fit(
-                training_batches(train_frame, recipe, epoch),
-                validation_data=val_batches.map(_with_distribution),
+                training_batches(train_frame, recipe, epoch, taught),
+                validation_data=val_batches.map(
+                    lambda images, labels: (images, with_distribution(labels, recipe))
+                ),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 callbacks=callbacks,
@@ -260,6 +200,18 @@ def train_compact(
     trained.set_weights(network.get_weights())
     save_model(trained, run_dir / MODEL_FILE)
     return trained
+
+
+def _start(network: keras.Model, recipe: Recipe, run_dir: Path, train_frame: pd.DataFrame) -> None:
+    """Sets the weights to a trained network's, and writes what that one says of the train split."""
+    teacher = load_model(recipe.start_from)
+    try:
+        network.set_weights(teacher.get_weights())
+    except ValueError as error:
+        raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
+    buffer = io.BytesIO()
+    np.save(buffer, predict(teacher, train_frame)["age_distribution"])
+    write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
 
 
 def _keep_recipe(path: Path, recipe: dict) -> None:
@@ -297,7 +249,7 @@ def _restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m imdb_wiki.compact_training",
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -310,34 +262,17 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="+",
         help="share of each folder's images that an epoch shows (default: all of all)",
     )
-    _add_fields(parser, Recipe())
-    _add_fields(parser, Augmentation())
+    add_recipe_arguments(parser)
     options = vars(parser.parse_args(arguments))
-
-    def chosen(kind):
-        return {f.name: options[f.name] for f in dataclasses.fields(kind) if f.name in options}
-
     options["folder_shares"] = tuple(
         options["folder_shares"] or [1.0] * len(options["prepared_dirs"])
     )
-    recipe = Recipe(**chosen(Recipe), augmentation=Augmentation(**chosen(Augmentation)))
     try:
-        train_compact(options["prepared_dirs"], options["run_dir"], recipe)
+        train_compact(options["prepared_dirs"], options["run_dir"], recipe_of(options))
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _add_fields(parser: argparse.ArgumentParser, defaults) -> None:
-    """An argument for each number of a dataclass; 0 turns off what is yes or no."""
-    for field in dataclasses.fields(defaults):
-        value = getattr(defaults, field.name)
-        if isinstance(value, bool):
-            kind = lambda text: bool(int(text))  # noqa: E731
-            parser.add_argument(f"--{field.name}", type=kind, default=value, help="0 or 1")
-        elif isinstance(value, int | float | str):
-            parser.add_argument(f"--{field.name}", type=type(value), default=value, help=" ")
 
 
 if __name__ == "__main__":

@@ -7,26 +7,22 @@ from imdb_wiki.labels import GENDER_NAMES
 from imdb_wiki.networks import AGES_YEARS
 
 
-def label_distribution_loss(width_years: float):
-    """Makes the loss of a distribution over ages against a bell around the labelled age.
+def age_bells(true_years, width_years: float):
+    """Makes distributions of ages from labels: a bell around each.
 
-    The Kullback-Leibler divergence of Gao et al., https://arxiv.org/abs/1611.01731: neighbouring
-    ages share what is learnt, and a label that is a year off costs little.
+    The label distribution of Gao et al., https://arxiv.org/abs/1611.01731, whose loss is the
+    Kullback-Leibler divergence: neighbouring ages share what is learnt, and a label that is a year
+    off costs little.
 
     Args:
+        true_years: (batch, 1) in years.
         width_years: Standard deviation of the bell.
 
     Returns:
-        A loss of ages (batch, 1) in years and distributions (batch, 101), (batch,).
+        (batch, 101), each row's sum is 1.
     """
-
-    def label_distribution(true_years, distribution):
-        distance = (ops.cast(true_years, "float32") - AGES_YEARS.astype("float32")) / width_years
-        target = ops.softmax(-0.5 * distance**2)  # (batch, 101)
-        difference = ops.log(target + 1e-12) - ops.log(distribution + 1e-12)
-        return ops.sum(target * difference, axis=-1)
-
-    return label_distribution
+    distance = (ops.cast(true_years, "float32") - AGES_YEARS.astype("float32")) / width_years
+    return ops.softmax(-0.5 * distance**2)
 
 
 def smoothed_cross_entropy(smoothing: float):

@@ -14,16 +14,14 @@ import tensorflow as tf
 
 from imdb_wiki import compact_training
 from imdb_wiki.augmentation import Augmentation, augment
-from imdb_wiki.compact_training import (
-    Recipe,
-    _epoch_rows,
-    main,
-    size_of_epoch,
-    train_compact,
-)
+from imdb_wiki.compact_batches import epoch_rows, size_of_epoch, training_batches
+from imdb_wiki.compact_training import main, train_compact
 from imdb_wiki.errors import InputError
-from imdb_wiki.losses import label_distribution_loss, smoothed_cross_entropy
+from imdb_wiki.evaluation import predict
+from imdb_wiki.losses import age_bells, smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn
+from imdb_wiki.pipeline import read_split
+from imdb_wiki.recipe import Recipe
 from imdb_wiki.shipping import main as shipping_main
 from imdb_wiki.shipping import ship
 from imdb_wiki.training import save_model
@@ -51,11 +49,10 @@ def prepared_dir(tmp_path_factory):
 
 
 def test_the_distribution_loss_is_0_at_the_bell_and_grows_with_the_distance():
-    years = np.arange(101)
-    bells = np.exp(-0.5 * ((years - np.array([[40], [42], [60]])) / 2.0) ** 2)
-    bells = (bells / bells.sum(axis=1, keepdims=True)).astype("float32")
-    true_years = np.full((3, 1), 40.0)
-    losses = np.asarray(label_distribution_loss(2.0)(true_years, bells))
+    bells = age_bells(np.array([[40.0], [42.0], [60.0]]), 2.0)
+    assert np.asarray(bells).sum(axis=1) == pytest.approx(1)
+    true_bells = age_bells(np.full((3, 1), 40.0), 2.0)
+    losses = np.asarray(keras.losses.kl_divergence(true_bells, bells))
     # Between bells of equal width the divergence is distance² / (2 width²): 4 / 8.
     assert losses[:2] == pytest.approx([0, 0.5], abs=1e-3)
     assert losses[2] > 10
@@ -79,13 +76,13 @@ def test_images_grow_in_thirds():
 def test_an_epoch_shows_each_folders_share_and_each_epoch_other_images():
     frame = pd.DataFrame({"folder": ["a"] * 10 + ["b"] * 10})
     recipe = Recipe(folder_shares=(1.0, 0.5))
-    shown = [set(_epoch_rows(frame, recipe, epoch).index) for epoch in range(8)]
+    shown = [set(epoch_rows(frame, recipe, epoch).index) for epoch in range(8)]
     for rows in shown:
         assert {row for row in rows if row < 10} == set(range(10))
         assert len(rows) == 15
     assert set.union(*shown) == set(range(20)) and shown[0] != shown[1]
-    again = _epoch_rows(frame, recipe, 3).index.tolist()
-    assert again == _epoch_rows(frame, recipe, 3).index.tolist()
+    again = epoch_rows(frame, recipe, 3).index.tolist()
+    assert again == epoch_rows(frame, recipe, 3).index.tolist()
 
 
 def test_as_many_shares_as_folders(prepared_dir, tmp_path):
@@ -147,6 +144,37 @@ def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, tmp_path)
         assert other == pytest.approx(one, abs=1e-6)
     saved = keras.saving.load_model(whole / "model.keras")
     assert sorted(saved.output) == ["age_distribution", "age_years", "gender"]
+
+
+def test_a_second_training_starts_from_the_first_whose_answers_count_as_labels(
+    prepared_dir, tmp_path
+):
+    first = tiny_cnn(48)
+    save_model(first, tmp_path / "first.keras")
+    recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"), teacher_weight=1.0)
+    still = replace(recipe, learning_rate=0.0, epochs=1, weight_decay=0.0)
+    kept = train_compact([prepared_dir], tmp_path / "still", still, verbose=0)
+    kernels = [network.get_layer("stem_conv").kernel.numpy() for network in (first, kept)]
+    assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
+    taught = np.load(tmp_path / "still" / "teacher.npy")
+    frame = read_split(prepared_dir, "train")
+    assert taught == pytest.approx(predict(first, frame)["age_distribution"], abs=1e-5)
+    # Each row keeps its own, in whatever order the epoch shows it.
+    frame = frame.assign(age=np.arange(len(frame)))
+    numbered = np.repeat(np.arange(len(frame), dtype="float32")[:, np.newaxis], 101, axis=1)
+    for _, labels in training_batches(frame, recipe, 1, numbered):
+        expected = np.repeat(labels["age_years"], 101, axis=1)
+        assert np.asarray(labels["age_distribution"]) == pytest.approx(expected)
+    # Started again it needs the first network no more.
+    (tmp_path / "first.keras").unlink()
+    train_compact([prepared_dir], tmp_path / "still", still, verbose=0)
+
+
+def test_a_training_cannot_start_from_another_kind_of_network(prepared_dir, tmp_path):
+    save_model(tiny_cnn(48, stage_filters=(8, 16)), tmp_path / "first.keras")
+    recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
+    with pytest.raises(InputError, match="not a compact_cnn of this recipe"):
+        train_compact([prepared_dir], tmp_path / "run", recipe, verbose=0)
 
 
 def test_averages_are_kept_beside_the_training_and_do_not_change_it(prepared_dir, tmp_path):
