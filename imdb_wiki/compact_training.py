@@ -196,6 +196,7 @@ def train_compact(
         _keep_state(network, history, run_dir, epoch + 1)
     if recipe.average_momentum > 0:
         network.optimizer.use_averages(network.trainable_variables)
+    _measure_norms(network, train_frame, recipe)
     trained = build_network(recipe, recipe.image_size, pretrained=False)
     trained.set_weights(network.get_weights())
     save_model(trained, run_dir / MODEL_FILE)
@@ -212,6 +213,27 @@ def _start(network: keras.Model, recipe: Recipe, run_dir: Path, train_frame: pd.
     buffer = io.BytesIO()
     np.save(buffer, predict(teacher, train_frame)["age_distribution"])
     write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
+
+
+def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:
+    """Measures each batch norm's mean and variance anew, over pictures as they are.
+
+    Those of the training belong to augmented pictures, and to weights that the averages have
+    replaced since. After Wu and Johnson, https://arxiv.org/abs/2105.07576, section 3.
+    """
+    rows = epoch_rows(train_frame, recipe, recipe.epochs)[: recipe.norm_batches * recipe.batch_size]
+    if rows.empty:
+        return
+    batches = make_dataset(rows, recipe.image_size, recipe.batch_size)
+    layers = network._flatten_layers()
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kept = [norm.momentum for norm in norms]
+    for number, (images, _) in enumerate(batches):
+        for norm in norms:
+            norm.momentum = number / (number + 1)  # the plain mean over all batches
+        network(images, training=True)
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
 
 
 def _keep_recipe(path: Path, recipe: dict) -> None:

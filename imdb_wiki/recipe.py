@@ -25,6 +25,7 @@ class Recipe:
     cosine: bool = True  # takes the learning rate to 0 at the end; else it stays
     weight_decay: float = 0.05
     average_momentum: float = 0.999  # of the averaged weights: they remember about 1,000 steps
+    norm_batches: int = 200  # batch norm is measured anew on so many at the end; 0 leaves it
     dropout: float = 0.2  # share of the features
     label_width_years: float = 2.0  # standard deviation of the age's label distribution
     age_distribution_weight: float = 1.0

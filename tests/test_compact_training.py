@@ -20,7 +20,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import predict
 from imdb_wiki.losses import age_bells, smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn
-from imdb_wiki.pipeline import read_split
+from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.recipe import Recipe
 from imdb_wiki.shipping import main as shipping_main
 from imdb_wiki.shipping import ship
@@ -190,6 +190,26 @@ def test_averages_are_kept_beside_the_training_and_do_not_change_it(prepared_dir
     assert losses[0].tolist() == pytest.approx(losses[1].tolist(), rel=1e-6)
     kernels = [network.get_layer("stem_conv").kernel.numpy() for network in (averaged, plain)]
     assert np.abs(kernels[0] - kernels[1]).max() > 1e-5  # the shipped weights are the averages
+
+
+def test_norms_are_measured_over_pictures_as_they_are(prepared_dir, tmp_path):
+    recipe = replace(SMALL, epochs=1, first_image_size=48, augmentation=Augmentation.none())
+    kept = train_compact([prepared_dir], tmp_path, replace(recipe, norm_batches=0), verbose=0)
+    recipe_path = tmp_path / "recipe.json"
+    recipe_path.write_text(
+        recipe_path.read_text().replace('"norm_batches": 0', '"norm_batches": 3')
+    )
+    network = train_compact([prepared_dir], tmp_path, replace(recipe, norm_batches=3), verbose=0)
+    for name in ("stem_conv", "gender"):
+        one, other = (n.get_layer(name).kernel.numpy() for n in (kept, network))
+        assert other == pytest.approx(one)  # no weight is changed
+    # The mean of the stem's values over each of the three batches: 8, 8 and 4 of 20 images.
+    rows = epoch_rows(read_split(prepared_dir, "train"), recipe, recipe.epochs)
+    stem = keras.Model(network.inputs, network.get_layer("stem_conv").output)
+    values = [stem(images).numpy() for images, _ in make_dataset(rows, 48, recipe.batch_size)]
+    means = np.mean([batch.mean(axis=(0, 1, 2)) for batch in values], axis=0)
+    assert network.get_layer("stem_norm").moving_mean.numpy() == pytest.approx(means, abs=1e-5)
+    assert kept.get_layer("stem_norm").moving_mean.numpy() != pytest.approx(means, abs=1e-3)
 
 
 def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
