@@ -22,7 +22,11 @@ if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it 
 
 
 def predict(
-    model: "keras.Model", frame: pd.DataFrame, batch_size: int = 64, verbose: int | str = 0
+    model: "keras.Model",
+    frame: pd.DataFrame,
+    batch_size: int = 64,
+    verbose: int | str = 0,
+    flip_averaging: bool = False,
 ) -> dict[str, np.ndarray]:
     """Predicts every image once, in the frame's order, the last short batch included.
 
@@ -31,6 +35,7 @@ def predict(
         frame: Rows of `read_split`.
         batch_size: Images a step.
         verbose: As for `keras.Model.predict`.
+        flip_averaging: Whether the answer is the mean of two passes, for the image and its mirror.
 
     Returns:
         `age_years` (count,), `gender` (count, 2), probabilities of female and male, and where the
@@ -44,6 +49,10 @@ def predict(
     dataset = make_dataset(frame, model.input_shape[1:3], batch_size)
     with named_broken_images(frame):
         outputs = model.predict(dataset, verbose=verbose)
+        if flip_averaging:
+            mirrored = dataset.map(lambda images, labels: (images[:, :, ::-1], labels))
+            second = model.predict(mirrored, verbose=verbose)
+            outputs = {name: (outputs[name] + second[name]) / 2 for name in outputs}
     return outputs | {"age_years": outputs["age_years"][:, 0]}
 
 
@@ -139,14 +148,18 @@ def interval_constants_of(
     path: str | Path,
     prepared_dirs: list[str | Path],
     batch_size: int = 64,
+    flip_averaging: bool = False,
 ) -> dict | None:
     """What the model's age intervals take: from its `.json`, else calibrated on `val`.
+
+    The constants in the `.json` are those of one plain pass; for two, new ones are calibrated.
 
     Args:
         model: A model of the contract in `networks.py`.
         path: Its file, whose `.json` is looked for.
         prepared_dirs: Folders whose validation splits calibrate a model without constants.
         batch_size: Images a step.
+        flip_averaging: As for `predict`.
 
     Returns:
         Constants of `intervals.calibrate`; None for a model that answers no distribution.
@@ -157,13 +170,13 @@ def interval_constants_of(
     if "age_distribution" not in model.output:
         return None
     card_path = Path(path).with_suffix(".json")
-    if card_path.is_file():
+    if card_path.is_file() and not flip_averaging:
         try:
             constants = json.loads(card_path.read_text(encoding="utf-8"))["age_interval"]
             return {name: float(constants[name]) for name in ("coverage", "factor", "floor_years")}
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{card_path} holds no constants of an age interval") from error
-    return calibrate_on_validation(model, prepared_dirs, batch_size)
+    return calibrate_on_validation(model, prepared_dirs, batch_size, flip_averaging=flip_averaging)
 
 
 def calibrate_on_validation(
@@ -171,6 +184,7 @@ def calibrate_on_validation(
     prepared_dirs: list[str | Path],
     batch_size: int = 64,
     coverage: float = COVERAGE,
+    flip_averaging: bool = False,
 ) -> dict:
     """Finds the age intervals' constants on validation splits, pooled.
 
@@ -179,6 +193,7 @@ def calibrate_on_validation(
         prepared_dirs: Folders of `imdb_wiki_preparation.py`.
         batch_size: Images a step.
         coverage: Share of true ages that the intervals shall hold.
+        flip_averaging: As for `predict`.
 
     Returns:
         Constants of `intervals.calibrate`.
@@ -189,7 +204,7 @@ def calibrate_on_validation(
     from imdb_wiki.pipeline import read_split
 
     frame = read_split(prepared_dirs, "val")
-    answers = predict(model, frame, batch_size)
+    answers = predict(model, frame, batch_size, flip_averaging=flip_averaging)
     try:
         return calibrate(frame["age"], answers["age_years"], answers["age_distribution"], coverage)
     except ValueError as error:
@@ -265,6 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--split", choices=SPLIT_NAMES, default="test", help="which part (default: test)")
     add("--output_dir", type=Path, required=True, help="folder for the results")
     add("--batch_size", type=int, default=64, help="images a step (default: 64)")
+    add("--flip_averaging", action="store_true", help="two passes: the image and its mirror")
     add("--results_csv", type=Path, help="table that gets a row (default: OUTPUT_DIR/results.csv)")
     options = parser.parse_args(arguments)
     with quiet_tensorflow():
@@ -281,9 +297,15 @@ def main(arguments: list[str] | None = None) -> int:
         train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
         model = load_model(options.model)
         constants = interval_constants_of(
-            model, options.model, options.prepared_dirs, options.batch_size
+            model,
+            options.model,
+            options.prepared_dirs,
+            options.batch_size,
+            options.flip_averaging,
         )
-        predictions = predict(model, frame, options.batch_size)
+        predictions = predict(
+            model, frame, options.batch_size, flip_averaging=options.flip_averaging
+        )
         metrics = write_evaluation(options.output_dir, frame, predictions, train_frame, constants)
         row = {
             "data": " ".join(options.prepared_dirs),
@@ -292,6 +314,7 @@ def main(arguments: list[str] | None = None) -> int:
             "network": model.name,
             "parameters": model.count_params(),
             "image_size": model.input_shape[1],
+            "flip_averaging": options.flip_averaging,
             **{name: round(v, 4) for name, v in metrics.items() if isinstance(v, int | float)},
             "hardware": hardware(),
             "commit": current_commit(),

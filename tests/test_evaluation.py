@@ -14,7 +14,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.training import save_model
-from tests.prepared import write_prepared
+from tests.prepared import write_noise, write_prepared
 from tests.test_metrics import FRAME, PREDICTIONS
 from tests.test_networks import SMALL
 
@@ -60,6 +60,25 @@ def test_each_image_is_counted_once_and_in_order(prepared_dir, batch_size):
     assert scores["gender_accuracy"] == 1
 
 
+def test_flip_averaging_is_the_mean_for_the_image_and_its_mirror(tmp_path):
+    frame = read_split(write_prepared(tmp_path, {"test": 7}, image_size=16), "test")
+    for seed, path in enumerate(frame["path"]):
+        write_noise(path, 16, 16, seed)
+    image = keras.Input((16, 16, 3), name="image")
+    left = keras.layers.Cropping2D(((0, 0), (0, 8)))(image)  # mirrored it is the right half
+    values = keras.layers.GlobalAveragePooling2D()(left)  # (batch, 3)
+    half_network = keras.Model(image, {"age_years": values[:, :1], "gender": values[:, 1:]})
+    whole_values = keras.layers.GlobalAveragePooling2D()(image)
+    whole_network = keras.Model(
+        image, {"age_years": whole_values[:, :1], "gender": whole_values[:, 1:]}
+    )
+    averaged = evaluation.predict(half_network, frame, batch_size=3, flip_averaging=True)
+    expected, plain = (evaluation.predict(n, frame) for n in (whole_network, half_network))
+    for name in ("age_years", "gender"):
+        assert averaged[name] == pytest.approx(expected[name], rel=1e-4)
+        assert averaged[name] != pytest.approx(plain[name], rel=1e-4)
+
+
 def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(tmp_path):
     folder = write_prepared(tmp_path / "data", {"train": 4, "val": 12, "test": 7}, image_size=16)
     image = keras.Input((16, 16, 3), name="image")
@@ -75,7 +94,10 @@ def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["age_interval"]["count"] == 12
     assert "90% age intervals hold" in evaluation.summary(metrics)
-    assert pd.read_csv(tmp_path / "out" / "results.csv")["count"].tolist() == [7]
+    assert evaluation.main([str(argument) for argument in [*arguments, "--flip_averaging"]]) == 0
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert results["count"].tolist() == [7, 7]
+    assert results["flip_averaging"].tolist() == [False, True]
 
 
 def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_path):
