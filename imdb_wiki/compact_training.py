@@ -5,6 +5,9 @@
 Started again with the same arguments it continues after the last whole epoch, with the very losses
 of a run that was never stopped: optimizer, schedule and averages are on disk, and all chance is
 drawn from the seed, the epoch and the step.
+
+A second training may start from the first (`--start_from`) and take its answers as part of the age
+labels (`--teacher_weight`); the first must have been trained on the same split.
 """
 
 import argparse
@@ -168,7 +171,7 @@ def train_compact(
     taught = None
     if recipe.start_from:
         if first_epoch == 0:
-            _start(network, recipe, run_dir, train_frame)
+            _start(network, recipe, run_dir, train_frame, verbose)
         taught = np.load(run_dir / TEACHER_FILE)
     callbacks = [_SeedEachEpoch(recipe.seed)]
     if recipe.average_momentum > 0:
@@ -203,7 +206,13 @@ def train_compact(
     return trained
 
 
-def _start(network: keras.Model, recipe: Recipe, run_dir: Path, train_frame: pd.DataFrame) -> None:
+def _start(
+    network: keras.Model,
+    recipe: Recipe,
+    run_dir: Path,
+    train_frame: pd.DataFrame,
+    verbose: int | str,
+) -> None:
     """Sets the weights to a trained network's, and writes what that one says of the train split."""
     teacher = load_model(recipe.start_from)
     try:
@@ -211,7 +220,7 @@ def _start(network: keras.Model, recipe: Recipe, run_dir: Path, train_frame: pd.
     except ValueError as error:
         raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
     buffer = io.BytesIO()
-    np.save(buffer, predict(teacher, train_frame)["age_distribution"])
+    np.save(buffer, predict(teacher, train_frame, verbose=verbose)["age_distribution"])
     write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
 
 
@@ -228,10 +237,11 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
     layers = network._flatten_layers()
     norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     kept = [norm.momentum for norm in norms]
-    for number, (images, _) in enumerate(batches):
-        for norm in norms:
-            norm.momentum = number / (number + 1)  # the plain mean over all batches
-        network(images, training=True)
+    with named_broken_images(rows):
+        for number, (images, _) in enumerate(batches):
+            for norm in norms:
+                norm.momentum = number / (number + 1)  # the plain mean over all batches
+            network(images, training=True)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
 

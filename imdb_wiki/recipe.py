@@ -18,7 +18,7 @@ class Recipe:
     first_image_size: int = 64  # grows to `image_size` in thirds: early epochs need no detail
     source_size: int = 112  # pixels a side before augmentation, which scales; detail to zoom into
     batch_size: int = 64  # images
-    epochs: int = 46
+    epochs: int = 42
     folder_shares: tuple[float, ...] = (1.0,)  # of each folder's images, drawn anew each epoch
     warm_up_epochs: float = 2.0  # from nearly 0 to the full learning rate
     learning_rate: float = 2e-3  # AdamW's, at its highest
