@@ -168,11 +168,10 @@ def train_compact(
     compile_compact(network, recipe, steps_per_epoch)
     network.optimizer.build(network.trainable_variables)
     history, first_epoch = _restored(network, run_dir)
-    taught = None
-    if recipe.start_from:
-        if first_epoch == 0:
-            _start(network, recipe, run_dir, train_frame, verbose)
-        taught = np.load(run_dir / TEACHER_FILE)
+    if recipe.start_from and first_epoch == 0:
+        _start(network, recipe, run_dir, train_frame, verbose)
+    teaches = recipe.start_from and recipe.teacher_weight > 0
+    taught = np.load(run_dir / TEACHER_FILE) if teaches else None
     callbacks = [_SeedEachEpoch(recipe.seed)]
     if recipe.average_momentum > 0:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
@@ -213,15 +212,16 @@ def _start(
     train_frame: pd.DataFrame,
     verbose: int | str,
 ) -> None:
-    """Sets the weights to a trained network's, and writes what that one says of the train split."""
+    """Sets the weights to a trained network's; where it teaches, writes its answers for `train`."""
     teacher = load_model(recipe.start_from)
     try:
         network.set_weights(teacher.get_weights())
     except ValueError as error:
         raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
-    buffer = io.BytesIO()
-    np.save(buffer, predict(teacher, train_frame, verbose=verbose)["age_distribution"])
-    write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
+    if recipe.teacher_weight > 0:
+        buffer = io.BytesIO()
+        np.save(buffer, predict(teacher, train_frame, verbose=verbose)["age_distribution"])
+        write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
 
 
 def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:
