@@ -45,6 +45,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--split_ratio", type=_finite, default=0.7, help="train's share of the images")
     add("--test_ratio", type=_finite, default=0.15, help="test's share; val is the rest")
     add(
+        "--split_file",
+        type=Path,
+        help="a list of val's and test's photos, which decides instead of shares and seed",
+    )
+    add(
         "--split_by",
         choices=("identity", "image"),
         default="identity",

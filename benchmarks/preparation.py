@@ -207,7 +207,7 @@ def vectorised_metadata(struct: dict[str, np.ndarray]) -> None:
         }
     )
     kept = table[first_broken_rule(table, MIN_SCORE)["rule"] == ""]
-    split_groups(person_numbers(kept["identity"]), (0.7, 0.15, 0.15), 0)
+    split_groups(person_numbers(kept["identity"]), kept["identity"], (0.7, 0.15, 0.15), 0)
 
 
 def row_by_row_metadata(struct: dict[str, np.ndarray]) -> None:

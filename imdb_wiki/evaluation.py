@@ -16,6 +16,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
+from imdb_wiki.splits import warning_of_seen_faces
 
 if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
     import keras
@@ -296,6 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
         frame = read_split(options.prepared_dirs, options.split)
         train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
         model = load_model(options.model)
+        warning = warning_of_seen_faces(options.model, frame)
         constants = interval_constants_of(
             model,
             options.model,
@@ -324,6 +326,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {first_line(error)}", file=sys.stderr)
         return 2
     print(summary(metrics))
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
     return 0
 
 

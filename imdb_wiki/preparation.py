@@ -26,7 +26,13 @@ from imdb_wiki.parallel import CrashError, in_chunks, run_apart, run_parallel
 from imdb_wiki.photos import PhotoArchive, PhotoFolder, open_photos
 from imdb_wiki.report import preparation_report, report_figure
 from imdb_wiki.sources import table_of_mat, table_of_utkface
-from imdb_wiki.splits import person_numbers, split_groups, split_shares
+from imdb_wiki.splits import (
+    listed_splits,
+    person_numbers,
+    read_split_list,
+    split_groups,
+    split_shares,
+)
 
 # Small enough that little is lost when a run is killed and all workers end together, large enough
 # that handing a chunk over costs nothing beside its work.
@@ -47,6 +53,7 @@ class Settings:
     img_size: int = 200
     split_ratio: float = 0.7
     test_ratio: float = 0.15
+    split_file: Path | None = None  # a list of val and test, instead of shares and seed
     split_by: str = "identity"
     seed: int = 0
     workers: int = os.cpu_count() or 1
@@ -65,6 +72,7 @@ class Settings:
                 *("split_by", "seed", "jpeg_quality"),
             )
         }
+        values["split_file_blake2b"] = self.split_file and _file_digest(self.split_file)
         values["photo_dir"] = str(self.photo_dir.resolve()) if self.photo_dir else None
         values["archive_bytes"] = values["db_blake2b"] = None
         if self.photo_dir and self.photo_dir.is_file():
@@ -72,12 +80,16 @@ class Settings:
         elif self.photo_dir and not self.photo_dir.exists():
             del values["archive_bytes"]  # not known; what is finished needs no archive any more
         if self.db_path:
-            if not self.db_path.is_file():
-                raise InputError(f"{self.db_path}: no such file")
-            with self.db_path.open("rb") as mat:
-                digest = hashlib.file_digest(mat, lambda: hashlib.blake2b(digest_size=16))
-            values["db_blake2b"] = digest.hexdigest()
+            values["db_blake2b"] = _file_digest(self.db_path)
         return values
+
+
+def _file_digest(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return digest.hexdigest()
 
 
 def is_finished(settings: Settings) -> bool:
@@ -103,7 +115,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
         InputError: something in the input or the output folder makes it impossible.
         OSError: a file cannot be written.
     """
-    shares = split_shares(settings.split_ratio, settings.test_ratio)
+    listed = read_split_list(settings.split_file) if settings.split_file else None
     _refuse_nested_folders(settings)
     arguments = settings.deciding()
     if not settings.overwrite and Journal(settings.output_dir, arguments).finished:
@@ -154,16 +166,8 @@ def prepare(settings: Settings) -> dict[str, Any]:
     by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
     groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
     groups = joined(groups, [identical, near_identical])
-    split = split_groups(groups, tuple(shares.values()), settings.seed)
-    kept = kept.assign(split=np.array(list(shares))[split])
+    kept = kept.assign(split=_split(kept, groups, by_identity, listed, settings))
     seconds["split"] = time.perf_counter() - start
-    for name in shares:
-        if not (kept["split"] == name).any():
-            raise InputError(
-                f"{settings.output_dir}: {len(kept)} images leave none for {name} "
-                f"(split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g})"
-            )
-
     start = time.perf_counter()
     kept = _with_filenames(kept)
     _publish(table, kept, journal, settings.output_dir)
@@ -322,6 +326,32 @@ def _same_pictures(
     np.savez(content, identical=pairs[0], near_identical=pairs[1])
     write_whole(noted, content.getvalue())
     return pairs
+
+
+def _split(
+    kept: pd.DataFrame,
+    groups: np.ndarray,
+    by_identity: bool,
+    listed: dict[str, set[str]] | None,
+    settings: Settings,
+) -> np.ndarray:
+    """The name of each row's split, `(rows,)`; refuses to leave one empty."""
+    if listed is not None:
+        wanted, reason = list(SPLIT_NAMES), f"of those that {settings.split_file} lists"
+        split = listed_splits(groups, kept["source"], listed)
+    else:
+        shares = split_shares(settings.split_ratio, settings.test_ratio)
+        wanted = list(shares)
+        reason = f"split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g}"
+        photos = kept["source"].str.rsplit("/", n=1).str[-1]
+        names = kept["identity"].where(kept["identity"] != "", photos) if by_identity else photos
+        split = split_groups(groups, names, tuple(shares.values()), settings.seed)
+    for number, name in enumerate(wanted):
+        if not (split == number).any():
+            raise InputError(
+                f"{settings.output_dir}: {len(kept)} images leave none for {name} ({reason})"
+            )
+    return np.array(wanted)[split]
 
 
 def _with_filenames(kept: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,8 @@
 
 `models/compact.keras` loads with Keras alone; `models/compact.json` says how a face must be framed
 and holds the constants of the age intervals, calibrated on the folders' validation splits.
+`models/compact_split.json` lists, by digests of their names, the faces that it has not learnt from:
+with it `imdb_wiki_preparation.py --split_file` makes the same splits anywhere.
 """
 
 import json
@@ -19,6 +21,9 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import calibrate_on_validation, load_model
 from imdb_wiki.intervals import COVERAGE
 from imdb_wiki.journal import write_whole
+from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.pipeline import read_split
+from imdb_wiki.splits import write_split_list
 from imdb_wiki.training import MODEL_FILE, save_model
 
 # How a face must be cut out for the network: as UTKFace's chips are, the tighter of the two
@@ -32,12 +37,12 @@ FRAMING = {
 
 
 def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float = COVERAGE) -> dict:
-    """Writes `<output>.keras` and `<output>.json`.
+    """Writes `<output>.keras`, `<output>.json` and `<output>_split.json`.
 
     Args:
         run_dir: Folder of `compact_training`.
         prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
-        output: Path of both files without their ending.
+        output: Path of the files without their ending.
         coverage: Share of true ages that the intervals shall hold.
 
     Returns:
@@ -66,7 +71,13 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         "training": recipe | {"data": [Path(folder).name for folder in recipe["data"]]},
         "versions": {"python": platform.python_version(), "keras": keras.__version__},
     }
+    frames = {
+        split: read_split(prepared_dirs, split)
+        for split in SPLIT_NAMES[1:]
+        if all((Path(folder) / f"{split}.csv").is_file() for folder in prepared_dirs)
+    }
     save_model(model, output.with_suffix(".keras"))
+    write_split_list(output.with_name(f"{output.name}_split.json"), frames)
     write_whole(output.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
     return card
 
@@ -85,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     interval = card["age_interval"]
     print(
-        f"{options.output}.keras and .json: {card['parameters']:,} parameters; "
+        f"{options.output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
         f"{interval['coverage']:.0%} intervals reach {interval['factor']:.2f} times the spread "
         f"plus {interval['floor_years']:g} years, by {interval['count']:,} faces"
     )

@@ -13,6 +13,7 @@ from imdb_wiki import evaluation
 from imdb_wiki.errors import InputError
 from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import read_split
+from imdb_wiki.splits import warning_of_seen_faces, write_split_list
 from imdb_wiki.training import save_model
 from tests.prepared import write_noise, write_prepared
 from tests.test_metrics import FRAME, PREDICTIONS
@@ -142,6 +143,23 @@ def run_main(capsys, *arguments):
     stderr = capsys.readouterr().err
     assert (code, stderr.count("\n")) == (2, 1)
     return stderr
+
+
+def test_a_split_that_the_model_has_partly_learnt_is_said_to_be_one(
+    prepared_dir, model_path, tmp_path, capsys
+):
+    own_path, list_path = tmp_path / "own.keras", tmp_path / "own_split.json"
+    shutil.copy(model_path, own_path)
+    frame = read_split(prepared_dir, "test")
+    for left_out in (frame, frame[:0]):  # nothing learnt; nothing that the training knew of
+        write_split_list(list_path, {"test": left_out})
+        assert warning_of_seen_faces(own_path, frame) == ""
+    write_split_list(list_path, {"test": frame[:5]})
+    arguments = [own_path, prepared_dir, "--output_dir", tmp_path]
+    assert evaluation.main([str(argument) for argument in arguments]) == 0
+    assert "warning: 2 of these 7 faces" in capsys.readouterr().err
+    list_path.write_text("no list")
+    assert "own_split.json: not a list" in run_main(capsys, *arguments)
 
 
 def test_a_missing_model_ends_the_command(prepared_dir, tmp_path, capsys):

@@ -11,6 +11,7 @@ import pytest
 from scipy.io import savemat
 
 from imdb_wiki.preparation import crop_names
+from imdb_wiki.splits import write_split_list
 from tests.conftest import run_preparation
 from tests.originals import good_row, people, photo, struct_of, write_original
 
@@ -160,6 +161,21 @@ def test_utkface_is_split_by_image_and_says_so(tmp_path):
     assert (kept["gender"] == 1 - utkface_gender).all()
 
 
+def test_a_list_of_photos_splits_another_folder_of_the_same_photos(tmp_path):
+    mat_path = write_original(tmp_path / "imdb_crop", people(20, 3))
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run_preparation("--db_path", mat_path, "--output_dir", first).returncode == 0
+    frames = {name: pd.read_csv(first / f"{name}.csv") for name in ("val", "test")}
+    write_split_list(tmp_path / "list.json", frames)
+    done = run_preparation(
+        *("--db_path", mat_path, "--output_dir", second, "--img_size", 32, "--seed", 5),
+        *("--split_file", tmp_path / "list.json"),
+    )
+    assert done.returncode == 0, done.stderr
+    splits = [read_splits(folder)[["source", "split"]] for folder in (first, second)]
+    assert splits[0].to_numpy().tolist() == splits[1].to_numpy().tolist()
+
+
 def test_crop_names_fit_every_file_system_and_stay_apart():
     names = crop_names(
         pd.Series(
@@ -225,6 +241,9 @@ WRONG_CALLS = {
     "split above 1": (["--db_path", "{mat}", "--split_ratio", "1.5"], "--split_ratio"),
     "negative test": (["--db_path", "{mat}", "--test_ratio", "-0.1"], "--test_ratio"),
     "too few images": (["--db_path", "{mat}", "--min_score", "3", "--test_ratio", "0.29"], "leave"),
+    "no list": (["--db_path", "{mat}", "--split_file", "{dir}/absent.json"], "absent.json"),
+    "not a list": (["--db_path", "{mat}", "--split_file", "{dir}/text.mat"], "not a list"),
+    "an empty list": (["--db_path", "{mat}", "--split_file", "{dir}/empty.json"], "none for val"),
     "no number": (["--db_path", "{mat}", "--img_size", "big"], "--img_size"),
     "no size": (["--db_path", "{mat}", "--img_size", "0"], "--img_size"),
     "nan score": (["--db_path", "{mat}", "--min_score", "nan"], "--min_score"),
@@ -238,6 +257,7 @@ def test_wrong_input_ends_with_one_line_and_exit_code_2(wrong, tmp_path):
     arguments, said = WRONG_CALLS[wrong]
     mat_path = write_original(tmp_path / "imdb_crop", people(1, 2))
     (tmp_path / "text.mat").write_text("hello")
+    (tmp_path / "empty.json").write_text('{"val": [], "test": []}')
     (tmp_path / "none").mkdir()
     arguments = [text.format(dir=tmp_path, mat=mat_path) for text in arguments]
     done = run_preparation("--output_dir", tmp_path / "out", *arguments)
