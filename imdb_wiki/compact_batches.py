@@ -1,16 +1,25 @@
 """What an epoch of the compact network's training shows, by the seed and the epoch alone."""
 
+import dataclasses
 import math
 import os
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.augmentation import augment
+from imdb_wiki.augmentation import Augmentation, augment
+from imdb_wiki.evaluation import predict
 from imdb_wiki.losses import age_bells
-from imdb_wiki.pipeline import make_dataset
+from imdb_wiki.networks import AGES_YEARS
+from imdb_wiki.pipeline import make_dataset, named_broken_images
 from imdb_wiki.recipe import Recipe
+
+# A face framed a little otherwise: what the same photo might have been cropped to.
+VIEWS = dataclasses.replace(
+    Augmentation.none(), flip=True, zoom=0.08, shift=0.02, rotation_degrees=4.0
+)
 
 
 def size_of_epoch(recipe: Recipe, epoch: int) -> int:
@@ -43,6 +52,67 @@ def with_distribution(labels: dict, recipe: Recipe, taught: tf.Tensor | None = N
     return labels | {"age_distribution": bells}
 
 
+def taught_distributions(
+    teacher: keras.Model, frame: pd.DataFrame, recipe: Recipe, verbose: int | str = 0
+) -> np.ndarray:
+    """The teacher's distribution of each row's age: for the picture, or the mean over its views.
+
+    Args:
+        teacher: A network with a distribution.
+        frame: Rows of `read_split`.
+        recipe: Sizes, and how many views.
+        verbose: As for `keras.Model.predict`.
+
+    Returns:
+        (count, 101).
+
+    Raises:
+        InputError: An image is missing or broken; the message names it.
+    """
+    if recipe.teacher_views == 0:
+        return predict(teacher, frame, verbose=verbose)["age_distribution"]
+    pictures = make_dataset(frame, recipe.source_size, recipe.batch_size)
+    size = teacher.input_shape[1]
+    total = np.zeros((len(frame), len(AGES_YEARS)), dtype=np.float32)
+    for view in range(recipe.teacher_views):
+
+        def seen(step: tf.Tensor, batch: tuple, view: int = view) -> tf.Tensor:
+            seed = tf.stack([view, tf.cast(step, tf.int32)])
+            return augment(batch[0], size, seed, VIEWS)
+
+        views = pictures.enumerate().map(seen, os.cpu_count()).prefetch(2)
+        with named_broken_images(frame):
+            total += teacher.predict(views, verbose=verbose)["age_distribution"]
+    return total / recipe.teacher_views
+
+
+def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float) -> tuple:
+    """Lays over each image another one of the batch, fainter, and mixes their ages alike.
+
+    mixup after Zhang et al., https://arxiv.org/abs/1710.09412. The gender stays that of the
+    stronger image: as a whole number it has no place between two.
+
+    Args:
+        images: (batch, height, width, 3) uint8.
+        labels: `age_years` (batch, 1), `age_distribution` (batch, 101), `gender` (batch, 1).
+        seed: (2,) int32; the same seed mixes in the same way.
+        mixing: Both parameters of the beta distribution that the shares are drawn from.
+
+    Returns:
+        Images and labels of the same shapes and types.
+    """
+    parts = tf.random.stateless_gamma((2, tf.shape(images)[0]), seed, mixing)
+    share = tf.reduce_max(parts, axis=0) / tf.reduce_sum(parts, axis=0)  # of the image itself, ≥ ½
+
+    def with_another(values: tf.Tensor) -> tf.Tensor:
+        values = tf.cast(values, tf.float32)
+        own = tf.reshape(share, [-1] + [1] * (values.shape.rank - 1))
+        return own * values + (1 - own) * values[::-1]
+
+    ages = {name: with_another(labels[name]) for name in ("age_years", "age_distribution")}
+    return tf.cast(tf.round(with_another(images)), tf.uint8), labels | ages
+
+
 def training_batches(
     frame: pd.DataFrame, recipe: Recipe, epoch: int, taught: np.ndarray | None = None
 ) -> tf.data.Dataset:
@@ -68,7 +138,14 @@ def training_batches(
     def change(step: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, dict]:
         seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
         (images, labels), of_batch = batch if taught is not None else (batch, None)
-        changed = augment(images, size, seed, recipe.augmentation)
-        return changed, with_distribution(labels, recipe, of_batch)
+        images = augment(images, size, seed, recipe.augmentation)
+        labels = with_distribution(labels, recipe, of_batch)
+        # folded: a seed of its own, so that what is mixed says nothing of what was changed
+        fold = tf.random.experimental.stateless_fold_in
+        return (
+            mixed(images, labels, fold(seed, 1), recipe.mixing)
+            if recipe.mixing
+            else (images, labels)
+        )
 
     return batches.enumerate().map(change, os.cpu_count()).prefetch(2)

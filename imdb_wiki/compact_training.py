@@ -29,11 +29,12 @@ from imdb_wiki.compact_batches import (
     epoch_rows,
     epoch_seed,
     size_of_epoch,
+    taught_distributions,
     training_batches,
     with_distribution,
 )
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import load_model, predict
+from imdb_wiki.evaluation import load_model
 from imdb_wiki.journal import write_whole
 from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
@@ -220,7 +221,7 @@ def _start(
         raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
     if recipe.teacher_weight > 0:
         buffer = io.BytesIO()
-        np.save(buffer, predict(teacher, train_frame, verbose=verbose)["age_distribution"])
+        np.save(buffer, taught_distributions(teacher, train_frame, recipe, verbose))
         write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
 
 

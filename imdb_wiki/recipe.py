@@ -12,6 +12,7 @@ class Recipe:
 
     start_from: str = ""  # a trained model, whose weights come first and which teaches; "" is none
     teacher_weight: float = 0.0  # its distribution's share of an age label; the rest is the bell
+    teacher_views: int = 0  # it answers by the mean over so many views; 0: the picture as it is
     network: str = "compact_cnn"  # or a backbone of `networks.TRANSFER_BACKBONES`
     squeeze: bool = True  # squeeze-and-excitation in the compact network
     image_size: int = 96  # pixels a side
@@ -32,6 +33,7 @@ class Recipe:
     age_error_weight: float = 0.1  # per year, of the expectation's absolute error
     gender_weight: float = 1.0
     gender_smoothing: float = 0.05  # the share of each label that counts as doubt
+    mixing: float = 0.0  # both parameters of the beta distribution of mixup's shares; 0 is none
     mixed_precision: bool = False  # bfloat16 for all but the heads
     seed: int = 0
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)

@@ -14,7 +14,13 @@ import tensorflow as tf
 
 from imdb_wiki import compact_training
 from imdb_wiki.augmentation import Augmentation, augment
-from imdb_wiki.compact_batches import epoch_rows, size_of_epoch, training_batches
+from imdb_wiki.compact_batches import (
+    epoch_rows,
+    mixed,
+    size_of_epoch,
+    taught_distributions,
+    training_batches,
+)
 from imdb_wiki.compact_training import main, train_compact
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import predict
@@ -24,6 +30,7 @@ from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.recipe import Recipe
 from imdb_wiki.shipping import main as shipping_main
 from imdb_wiki.shipping import ship
+from imdb_wiki.splits import name_digests, read_split_list
 from imdb_wiki.training import save_model
 from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
@@ -170,6 +177,60 @@ def test_a_second_training_starts_from_the_first_whose_answers_count_as_labels(
     train_compact([prepared_dir], tmp_path / "still", still, verbose=0)
 
 
+def test_a_teacher_answers_by_the_mean_over_views(prepared_dir, tmp_path):
+    teacher = tiny_cnn(48)
+
+    def answers(frame):
+        return [
+            taught_distributions(teacher, frame, replace(SMALL, teacher_views=views))
+            for views in (0, 1, 2)
+        ]
+
+    frame = read_split(str(write_prepared(tmp_path, {"train": 6})), "train")
+    for number, path in enumerate(frame["path"]):
+        write_noise(path, 56, 56, seed=number)
+    still, one, two = answers(frame)
+    assert still == pytest.approx(predict(teacher, frame)["age_distribution"], abs=1e-6)
+    assert np.abs(one - still).max() > 1e-5  # another view, another answer
+    assert np.abs(two - one).max() > 1e-5
+    assert two.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    # Pictures of one plain colour look the same in every view: each row keeps its own answer.
+    still, one, two = answers(read_split(prepared_dir, "train"))
+    assert np.abs(np.diff(still, axis=0)).max() > 1e-4
+    assert one == pytest.approx(still, abs=1e-6)
+    assert two == pytest.approx(still, abs=1e-6)
+
+
+def test_mixing_lays_a_fainter_image_and_its_age_over_each():
+    images = tf.constant(np.arange(4).repeat(12).reshape(4, 2, 2, 3) * 80, tf.uint8)
+    ages = tf.constant([[0.0], [80.0], [160.0], [240.0]])
+    labels = {"age_years": ages, "age_distribution": tf.repeat(ages, 101, axis=1)}
+    labels["gender"] = tf.constant([[0], [1], [0], [1]])
+    seen, answers = mixed(images, labels, tf.constant([0, 3]), 0.5)
+    again, _ = mixed(images, labels, tf.constant([0, 3]), 0.5)
+    assert (seen.numpy() == again.numpy()).all()
+    # Every pixel is 80 times the image's number, as every age is: they must be mixed alike.
+    for name in ("age_years", "age_distribution"):
+        pixels = seen.numpy()[:, 0, 0, :1].astype(float)
+        assert pixels == pytest.approx(answers[name].numpy()[:, :1], abs=0.5)
+    mixed_ages = answers["age_years"].numpy()
+    assert (np.abs(mixed_ages - ages) <= np.abs(mixed_ages - ages[::-1]) + 1e-3).all()
+    assert np.abs(mixed_ages - ages).max() > 1
+    assert (answers["gender"].numpy() == labels["gender"].numpy()).all()
+
+
+def test_a_training_with_mixing_runs_and_keeps_the_types(prepared_dir):
+    frame = read_split(prepared_dir, "train")
+    plain, other = (
+        next(iter(training_batches(frame, replace(SMALL, mixing=mixing), 0)))
+        for mixing in (0.0, 0.4)
+    )
+    assert tf.nest.map_structure(lambda x: (x.dtype, x.shape), plain) == tf.nest.map_structure(
+        lambda x: (x.dtype, x.shape), other
+    )
+    assert (plain[0].numpy() != other[0].numpy()).any()
+
+
 def test_a_training_cannot_start_from_another_kind_of_network(prepared_dir, tmp_path):
     save_model(tiny_cnn(48, stage_filters=(8, 16)), tmp_path / "first.keras")
     recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
@@ -236,6 +297,9 @@ def test_a_shipped_network_brings_what_its_user_must_know(prepared_dir, tmp_path
     assert card["image_size"] == 48
     assert card["age_interval"]["count"] == 8
     assert str(tmp_path) not in json.dumps(card)  # no path of this machine
+    listed = read_split_list(tmp_path / "models/small_split.json")
+    for split in ("val", "test"):
+        assert listed[split] == set(name_digests(read_split(prepared_dir, split)["source"]))
     # Another process, without this repository: Keras alone loads it.
     code = (
         "import sys, keras, numpy as np; m = keras.saving.load_model(sys.argv[1])\n"
