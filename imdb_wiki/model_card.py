@@ -1,0 +1,112 @@
+"""Fills a model card's tables from evaluations, so that no number is copied by hand.
+
+    python -m imdb_wiki.model_card models/README.md UTKFace=runs/utkface/metrics.json
+
+Between `<!-- overall -->`, `<!-- gender -->` or `<!-- UTKFace by_age_decade -->` and `<!-- end -->`
+stands the table of that name, of all evaluations or of one; the rest of the card stays as it is.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from imdb_wiki.command import OneLineParser
+from imdb_wiki.errors import InputError
+from imdb_wiki.journal import write_whole
+
+_PLACE = re.compile(r"<!-- (?P<name>[^>]+?) -->\n.*?<!-- end -->", re.DOTALL)
+_YEARS, _SIGNED, _SHARE, _WIDTH, _SMALL = "{:.2f}", "{:+.2f}", "{:.1%}", "{:.1f}", "{:.3f}"
+# What stands over a column, which of the metrics is in it, and how it is written; those with an
+# interval have its ends in metrics of their own.
+_AGE_AND_GENDER = (
+    ("age error, years (95% interval)", "age_mae_years", _YEARS),
+    ("median's", "median_age_mae_years", _YEARS),
+    ("bias, years", "age_bias_years", _SIGNED),
+    ("within 5 years", "age_cs5", _SHARE),
+    ("90% interval holds", "age_interval_coverage", _SHARE),
+    ("its width, years", "age_interval_width_years", _WIDTH),
+    ("gender right (95% interval)", "gender_accuracy", _SHARE),
+    ("majority's", "majority_accuracy", _SHARE),
+)
+_GENDER = (
+    ("balanced accuracy", "gender_balanced_accuracy", _SHARE),
+    ("majority's", "majority_balanced_accuracy", _SHARE),
+    ("cross-entropy", "gender_cross_entropy", _SMALL),
+    ("that of the shares", "frequency_cross_entropy", _SMALL),
+    ("calibration error", "gender_calibration_error", _SMALL),
+)
+
+
+def filled_card(card: str, evaluations: dict[str, dict]) -> str:
+    """Writes the tables into a card.
+
+    Args:
+        card: Markdown with places for tables.
+        evaluations: The content of `metrics.json` by name.
+
+    Returns:
+        The card with every place filled.
+
+    Raises:
+        InputError: A place asks for what no evaluation holds.
+    """
+
+    def table(place: re.Match) -> str:
+        name = place["name"]
+        if name in ("overall", "gender"):
+            rows, columns = evaluations, _AGE_AND_GENDER if name == "overall" else _GENDER
+        else:
+            evaluation, _, group = name.rpartition(" ")
+            try:
+                rows, columns = evaluations[evaluation][group], _AGE_AND_GENDER
+            except KeyError as error:
+                raise InputError(f"the card asks for {name}, and there is no {error}") from error
+        lines = [["faces", "count", *(title for title, _, _ in columns)], ["---"]]
+        lines[1] *= len(lines[0])
+        for label, metrics in rows.items():
+            cells = (_cell(metrics, metric, form) for _, metric, form in columns)
+            lines.append([label, f"{metrics['count']:,.0f}", *cells])
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"<!-- {name} -->\n\n{text}\n\n<!-- end -->"
+
+    return _PLACE.sub(table, card)
+
+
+def _cell(metrics: dict, metric: str, form: str) -> str:
+    value, low, high = (metrics.get(metric + end) for end in ("", "_low", "_high"))
+    if value is None:
+        return ""
+    interval = "" if low is None else f" ({form.format(low)}–{form.format(high)})"
+    return form.format(value) + interval
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code, 2 for wrong input."""
+    parser = OneLineParser(
+        prog="python -m imdb_wiki.model_card", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("card", type=Path, help="a Markdown file with places for tables")
+    parser.add_argument("evaluations", nargs="+", metavar="NAME=METRICS", help="metrics.json files")
+    options = parser.parse_args(arguments)
+    evaluations = {}
+    try:
+        for argument in options.evaluations:
+            name, equals, path = argument.partition("=")
+            if not equals:
+                raise InputError(f"{argument!r} is not NAME=METRICS")
+            try:
+                evaluations[name] = json.loads(Path(path).read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise InputError(f"{path} is not JSON: {error}") from error
+        card = options.card.read_text(encoding="utf-8")
+        write_whole(options.card, filled_card(card, evaluations))
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.card}: {len(_PLACE.findall(card))} tables")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
