@@ -9,19 +9,14 @@ from the first, is tried with the first one's answers as part of the labels and 
 any moment, it goes on; finished trainings are not repeated. The test split is never read.
 """
 
-import multiprocessing
-import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pandas as pd
-import tensorflow as tf
 
 from imdb_wiki.augmentation import Augmentation
 from imdb_wiki.command import OneLineParser
@@ -91,10 +86,9 @@ def second_trainings(first: Recipe, first_model: Path) -> dict[str, Recipe]:
     }
 
 
-def measure(prepared_dirs: list[str], run_dir: Path, named: tuple[str, str, Recipe]) -> dict:
+def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) -> dict:
     """Trains one variant, unless it is trained, and scores it on each folder's validation split."""
-    folder, name, recipe = named
-    model = train_compact(prepared_dirs, run_dir / folder, recipe, verbose=0)
+    model = train_compact(prepared_dirs, run_dir, recipe, verbose=0)
     row = {"variant": name}
     for prepared_dir in prepared_dirs:
         frame = read_split(prepared_dir, "val")
@@ -102,35 +96,16 @@ def measure(prepared_dirs: list[str], run_dir: Path, named: tuple[str, str, Reci
         label = Path(prepared_dir).name
         row[f"{label} age_mae_years"] = round(age_mae_years(frame["age"], answers["age_years"]), 3)
         row[f"{label} gender_accuracy"] = round(accuracy(frame["gender"], answers["gender"]), 4)
-    row["minutes"] = round(pd.read_csv(run_dir / folder / HISTORY_FILE)["seconds"].sum() / 60, 1)
+    row["minutes"] = round(pd.read_csv(run_dir / HISTORY_FILE)["seconds"].sum() / 60, 1)
     return row
 
 
-def _use_threads(count: int) -> None:
-    tf.config.threading.set_intra_op_parallelism_threads(count)
-
-
-def measured(
-    prepared_dirs: list[str], run_dir: Path, epochs: int, share: float, jobs: int
-) -> Iterator[dict]:
-    """Measures all variants, several at once: small networks leave cores idle one by one."""
+def measured(prepared_dirs: list[str], run_dir: Path, epochs: int, share: float) -> Iterator[dict]:
+    """Measures all variants, one after the other: even so small a network fills two cores."""
     first = variants(epochs, share, len(prepared_dirs))
-    seed_0 = next(iter(first.values()))
-    second = second_trainings(seed_0, run_dir / "00" / MODEL_FILE)
-    with ProcessPoolExecutor(
-        jobs,
-        multiprocessing.get_context("spawn"),
-        _use_threads,
-        (max(1, os.cpu_count() // jobs),),
-    ) as pool:
-        number = 0
-        for recipes in (first, second):
-            named = [
-                (f"{number + index:02}", name, recipe)
-                for index, (name, recipe) in enumerate(recipes.items())
-            ]
-            number += len(named)
-            yield from pool.map(partial(measure, prepared_dirs, run_dir), named)
+    second = second_trainings(next(iter(first.values())), run_dir / "00" / MODEL_FILE)
+    for number, (name, recipe) in enumerate((first | second).items()):
+        yield measure(prepared_dirs, run_dir / f"{number:02}", name, recipe)
 
 
 def main() -> int:
@@ -140,7 +115,6 @@ def main() -> int:
     parser.add_argument("--run_dir", type=Path, required=True, help="for trainings and the table")
     parser.add_argument("--epochs", type=int, default=3, help="a variant (default: 3)")
     parser.add_argument("--share", type=float, default=0.5, help="of the images (default: half)")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at once (default: 2)")
     options = parser.parse_args()
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)

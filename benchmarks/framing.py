@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import cv2
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from imdb_wiki import detection
@@ -173,8 +174,7 @@ def main() -> None:
     random = np.random.default_rng(options.seed)
     names = sorted(path.name for path in options.photo_dir.glob("*.jpg"))
     if options.names:
-        lines = options.names.read_text(encoding="utf-8").splitlines()
-        wanted = {line.rsplit(",", 1)[1] for line in lines}
+        wanted = set(pd.read_csv(options.names)["source"])
         names = [name for name in names if name in wanted]
     names = random.permutation(names)[: options.count].tolist()
     chips = [decode((options.photo_dir / n).read_bytes(), 10**6)[..., ::-1] for n in names]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow
 from imdb_wiki.errors import InputError
+from imdb_wiki.framing import read_card
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
@@ -172,11 +173,10 @@ def interval_constants_of(
         return None
     card_path = Path(path).with_suffix(".json")
     if card_path.is_file() and not flip_averaging:
-        try:
-            constants = json.loads(card_path.read_text(encoding="utf-8"))["age_interval"]
-            return {name: float(constants[name]) for name in ("coverage", "factor", "floor_years")}
-        except (ValueError, LookupError, TypeError) as error:
-            raise InputError(f"{card_path} holds no constants of an age interval") from error
+        constants = read_card(card_path).age_interval
+        if constants is None:
+            raise InputError(f"{card_path} holds no constants of an age interval")
+        return constants
     return calibrate_on_validation(model, prepared_dirs, batch_size, flip_averaging=flip_averaging)
 
 
