@@ -262,7 +262,7 @@ def test_wrong_input_ends_with_one_line_and_exit_code_2(wrong, tmp_path):
     arguments = [text.format(dir=tmp_path, mat=mat_path) for text in arguments]
     done = run_preparation("--output_dir", tmp_path / "out", *arguments)
     assert done.returncode == 2
-    complaint = [line for line in done.stderr.splitlines() if line and "images/s" not in line]
+    complaint = [line for line in done.stderr.splitlines() if line and "%|" not in line]
     assert len(complaint) == 1, done.stderr
     assert said in complaint[0]
     assert "Traceback" not in done.stderr
