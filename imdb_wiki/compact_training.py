@@ -199,6 +199,8 @@ def train_compact(
         _keep_state(network, history, run_dir, epoch + 1)
     if recipe.average_momentum > 0:
         network.optimizer.use_averages(network.trainable_variables)
+    if recipe.start_from and recipe.start_share > 0:
+        _average_with_start(network, recipe)
     _measure_norms(network, train_frame, recipe)
     trained = build_network(recipe, recipe.image_size, pretrained=False)
     trained.set_weights(network.get_weights())
@@ -223,6 +225,17 @@ def _start(
         buffer = io.BytesIO()
         np.save(buffer, taught_distributions(teacher, train_frame, recipe, verbose))
         write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
+
+
+def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
+    """Sets the weights to a mean of the first training's and this one's.
+
+    Both lie in one valley, and what each has learnt by heart is halved in the mean. After Wortsman
+    et al., https://arxiv.org/abs/2203.05482.
+    """
+    weights = zip(load_model(recipe.start_from).get_weights(), network.get_weights(), strict=True)
+    share = recipe.start_share
+    network.set_weights([share * first + (1 - share) * second for first, second in weights])
 
 
 def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:

@@ -13,6 +13,7 @@ class Recipe:
     start_from: str = ""  # a trained model, whose weights come first and which teaches; "" is none
     teacher_weight: float = 0.0  # its distribution's share of an age label; the rest is the bell
     teacher_views: int = 0  # it answers by the mean over so many views; 0: the picture as it is
+    start_share: float = 0.0  # of its weights in the mean that the training ends with
     network: str = "compact_cnn"  # or a backbone of `networks.TRANSFER_BACKBONES`
     squeeze: bool = True  # squeeze-and-excitation in the compact network
     image_size: int = 96  # pixels a side

@@ -231,6 +231,19 @@ def test_a_training_with_mixing_runs_and_keeps_the_types(prepared_dir):
     assert (plain[0].numpy() != other[0].numpy()).any()
 
 
+def test_a_second_training_may_end_with_the_mean_of_both(prepared_dir, tmp_path):
+    save_model(tiny_cnn(48), tmp_path / "first.keras")
+    recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"), epochs=1)
+    alone, both = (
+        train_compact([prepared_dir], tmp_path / str(share), replace(recipe, start_share=share))
+        for share in (0.0, 0.25)
+    )
+    first = keras.saving.load_model(tmp_path / "first.keras")
+    kernels = [network.get_layer("stem_conv").kernel.numpy() for network in (first, alone, both)]
+    assert np.abs(kernels[1] - kernels[0]).max() > 1e-4
+    assert kernels[2] == pytest.approx(0.25 * kernels[0] + 0.75 * kernels[1], abs=1e-6)
+
+
 def test_a_training_cannot_start_from_another_kind_of_network(prepared_dir, tmp_path):
     save_model(tiny_cnn(48, stage_filters=(8, 16)), tmp_path / "first.keras")
     recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
