@@ -19,9 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import pandas as pd
 
 from imdb_wiki.augmentation import Augmentation
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.compact_training import train_compact
-from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import predict
 from imdb_wiki.metrics import accuracy, age_mae_years
 from imdb_wiki.pipeline import read_split
@@ -108,6 +107,7 @@ def measured(prepared_dirs: list[str], run_dir: Path, epochs: int, share: float)
         yield measure(prepared_dirs, run_dir / f"{number:02}", name, recipe)
 
 
+@says_errors_in_one_line
 def main() -> int:
     """Trains what the command line asks for and prints the table."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
@@ -118,13 +118,9 @@ def main() -> int:
     options = parser.parse_args()
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)
-    try:
-        for row in measured(**vars(options)):
-            append_result(table_path, row)
-            print(row, flush=True)
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for row in measured(**vars(options)):
+        append_result(table_path, row)
+        print(row, flush=True)
     table = pd.read_csv(table_path)
     columns = table.columns[1:-1]
     seeds = table[table["variant"].str.startswith("whole")][columns]

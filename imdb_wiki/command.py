@@ -2,9 +2,13 @@
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from imdb_wiki.errors import InputError
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -18,6 +22,20 @@ class OneLineParser(argparse.ArgumentParser):
 def first_line(error: Exception) -> str:
     """Says an error in one line, by its type if it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
+    """Makes a command's `main` say wrong input in one line and return exit code 2."""
+
+    @functools.wraps(main)
+    def wrapped(*arguments, **options) -> int:
+        try:
+            return main(*arguments, **options)
+        except (InputError, OSError) as error:
+            print(f"error: {first_line(error)}", file=sys.stderr)
+            return 2
+
+    return wrapped
 
 
 @contextlib.contextmanager

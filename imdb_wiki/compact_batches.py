@@ -140,12 +140,10 @@ def training_batches(
         (images, labels), of_batch = batch if taught is not None else (batch, None)
         images = augment(images, size, seed, recipe.augmentation)
         labels = with_distribution(labels, recipe, of_batch)
-        # folded: a seed of its own, so that what is mixed says nothing of what was changed
-        fold = tf.random.experimental.stateless_fold_in
-        return (
-            mixed(images, labels, fold(seed, 1), recipe.mixing)
-            if recipe.mixing
-            else (images, labels)
-        )
+        if recipe.mixing > 0:
+            # a seed of its own, so that what is mixed says nothing of what was changed
+            mixing_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+            images, labels = mixed(images, labels, mixing_seed, recipe.mixing)
+        return images, labels
 
     return batches.enumerate().map(change, os.cpu_count()).prefetch(2)

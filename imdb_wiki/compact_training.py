@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.compact_batches import (
     epoch_rows,
     epoch_seed,
@@ -230,8 +230,8 @@ def _start(
 def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
     """Sets the weights to a mean of the first training's and this one's.
 
-    Both lie in one valley, and what each has learnt by heart is halved in the mean. After Wortsman
-    et al., https://arxiv.org/abs/2203.05482.
+    Both lie in one valley, and in the mean there is less of what only one has learnt by heart.
+    After Wortsman et al., https://arxiv.org/abs/2203.05482.
     """
     weights = zip(load_model(recipe.start_from).get_weights(), network.get_weights(), strict=True)
     share = recipe.start_share
@@ -293,6 +293,7 @@ def _restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
     return history[history["epoch"] < epochs].to_dict(orient="records"), epochs
 
 
+@says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
     parser = OneLineParser(
@@ -313,11 +314,7 @@ def main(arguments: list[str] | None = None) -> int:
     options["folder_shares"] = tuple(
         options["folder_shares"] or [1.0] * len(options["prepared_dirs"])
     )
-    try:
-        train_compact(options["prepared_dirs"], options["run_dir"], recipe_of(options))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    train_compact(options["prepared_dirs"], options["run_dir"], recipe_of(options))
     return 0
 
 

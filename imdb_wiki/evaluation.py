@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow
+from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.framing import read_card
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
@@ -270,6 +270,7 @@ def summary(metrics: dict) -> str:
     return text
 
 
+@says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
     parser = OneLineParser(
@@ -291,40 +292,34 @@ def main(arguments: list[str] | None = None) -> int:
         from imdb_wiki.training import append_result, current_commit, hardware
 
         tf.config.list_physical_devices()  # the first look for a GPU is what it talks about
-    try:
-        if options.batch_size < 1:
-            raise InputError(f"--batch_size is {options.batch_size}, not a number from 1")
-        frame = read_split(options.prepared_dirs, options.split)
-        train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
-        model = load_model(options.model)
-        warning = warning_of_seen_faces(options.model, frame)
-        constants = interval_constants_of(
-            model,
-            options.model,
-            options.prepared_dirs,
-            options.batch_size,
-            options.flip_averaging,
-        )
-        predictions = predict(
-            model, frame, options.batch_size, flip_averaging=options.flip_averaging
-        )
-        metrics = write_evaluation(options.output_dir, frame, predictions, train_frame, constants)
-        row = {
-            "data": " ".join(options.prepared_dirs),
-            "split": options.split,
-            "model": str(options.model),
-            "network": model.name,
-            "parameters": model.count_params(),
-            "image_size": model.input_shape[1],
-            "flip_averaging": options.flip_averaging,
-            **{name: round(v, 4) for name, v in metrics.items() if isinstance(v, int | float)},
-            "hardware": hardware(),
-            "commit": current_commit(),
-        }
-        append_result(options.results_csv or options.output_dir / "results.csv", row)
-    except (InputError, OSError) as error:
-        print(f"error: {first_line(error)}", file=sys.stderr)
-        return 2
+    if options.batch_size < 1:
+        raise InputError(f"--batch_size is {options.batch_size}, not a number from 1")
+    frame = read_split(options.prepared_dirs, options.split)
+    train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
+    model = load_model(options.model)
+    warning = warning_of_seen_faces(options.model, frame)
+    constants = interval_constants_of(
+        model,
+        options.model,
+        options.prepared_dirs,
+        options.batch_size,
+        options.flip_averaging,
+    )
+    predictions = predict(model, frame, options.batch_size, flip_averaging=options.flip_averaging)
+    metrics = write_evaluation(options.output_dir, frame, predictions, train_frame, constants)
+    row = {
+        "data": " ".join(options.prepared_dirs),
+        "split": options.split,
+        "model": str(options.model),
+        "network": model.name,
+        "parameters": model.count_params(),
+        "image_size": model.input_shape[1],
+        "flip_averaging": options.flip_averaging,
+        **{name: round(v, 4) for name, v in metrics.items() if isinstance(v, int | float)},
+        "hardware": hardware(),
+        "commit": current_commit(),
+    }
+    append_result(options.results_csv or options.output_dir / "results.csv", row)
     print(summary(metrics))
     if warning:
         print(f"warning: {warning}", file=sys.stderr)

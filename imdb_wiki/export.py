@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow
+from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import load_model
 from imdb_wiki.exported import OUTPUT_SIZES, ExportedModel, load_exported
@@ -307,6 +307,7 @@ def quantized_check(wanted: dict, given: dict, age_years: np.ndarray, gender: np
     return Check(passed, text)
 
 
+@says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input or an export that differs."""
     parser = OneLineParser(prog="python -m imdb_wiki.export", description=__doc__.splitlines()[0])
@@ -327,13 +328,9 @@ def main(arguments: list[str] | None = None) -> int:
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # the first look for a GPU is what it talks about
-    try:
-        path, text = export(
-            options.model, options.to, options.prepared_dir, options.quantize, options.output
-        )
-    except (InputError, OSError) as error:
-        print(f"error: {first_line(error)}", file=sys.stderr)
-        return 2
+    path, text = export(
+        options.model, options.to, options.prepared_dir, options.quantize, options.output
+    )
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {text}")
     return 0
 

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
 
@@ -62,8 +62,8 @@ def filled_card(card: str, evaluations: dict[str, dict]) -> str:
                 rows, columns = evaluations[evaluation][group], _AGE_AND_GENDER
             except KeyError as error:
                 raise InputError(f"the card asks for {name}, and there is no {error}") from error
-        lines = [["faces", "count", *(title for title, _, _ in columns)], ["---"]]
-        lines[1] *= len(lines[0])
+        titles = ["faces", "count", *(title for title, _, _ in columns)]
+        lines = [titles, ["---"] * len(titles)]
         for label, metrics in rows.items():
             cells = (_cell(metrics, metric, form) for _, metric, form in columns)
             lines.append([label, f"{metrics['count']:,.0f}", *cells])
@@ -81,6 +81,7 @@ def _cell(metrics: dict, metric: str, form: str) -> str:
     return form.format(value) + interval
 
 
+@says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
     parser = OneLineParser(
@@ -90,20 +91,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("evaluations", nargs="+", metavar="NAME=METRICS", help="metrics.json files")
     options = parser.parse_args(arguments)
     evaluations = {}
-    try:
-        for argument in options.evaluations:
-            name, equals, path = argument.partition("=")
-            if not equals:
-                raise InputError(f"{argument!r} is not NAME=METRICS")
-            try:
-                evaluations[name] = json.loads(Path(path).read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise InputError(f"{path} is not JSON: {error}") from error
-        card = options.card.read_text(encoding="utf-8")
-        write_whole(options.card, filled_card(card, evaluations))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for argument in options.evaluations:
+        name, equals, path = argument.partition("=")
+        if not equals:
+            raise InputError(f"{argument!r} is not NAME=METRICS")
+        try:
+            evaluations[name] = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON: {error}") from error
+    card = options.card.read_text(encoding="utf-8")
+    write_whole(options.card, filled_card(card, evaluations))
     print(f"{options.card}: {len(_PLACE.findall(card))} tables")
     return 0
 

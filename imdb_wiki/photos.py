@@ -192,6 +192,11 @@ def _is_compressed(path: Path) -> bool:
         return True  # or no archive at all, which the first reading tells
 
 
+def file_names(paths: pd.Series) -> pd.Series:
+    """The last parts of paths with forward slashes."""
+    return paths.str.rsplit("/", n=1).str[-1]
+
+
 def tidy(path: str) -> str:
     """A relative path with forward slashes and without `.` parts, as archives name members."""
     return str(PurePosixPath(path.replace("\\", "/")))

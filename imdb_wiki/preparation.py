@@ -23,7 +23,7 @@ from imdb_wiki.hashes import perceptual_hashes
 from imdb_wiki.journal import REPORT_NAME, SAMPLE_NAME, Journal, start_afresh, write_whole
 from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
 from imdb_wiki.parallel import CrashError, in_chunks, run_apart, run_parallel
-from imdb_wiki.photos import PhotoArchive, PhotoFolder, open_photos
+from imdb_wiki.photos import PhotoArchive, PhotoFolder, file_names, open_photos
 from imdb_wiki.report import preparation_report, report_figure
 from imdb_wiki.sources import table_of_mat, table_of_utkface
 from imdb_wiki.splits import (
@@ -168,6 +168,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
     groups = joined(groups, [identical, near_identical])
     kept = kept.assign(split=_split(kept, groups, by_identity, listed, settings))
     seconds["split"] = time.perf_counter() - start
+
     start = time.perf_counter()
     kept = _with_filenames(kept)
     _publish(table, kept, journal, settings.output_dir)
@@ -246,7 +247,7 @@ def crop_names(sources: pd.Series) -> pd.Series:
         `(rows,)` names: the photo's own, where possible, with the row's number where another row
         has the same name in another folder (or one that differs in upper and lower case only).
     """
-    base = sources.str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
+    base = file_names(sources.str.replace("\\", "/", regex=False))
     stems = base.str.replace(r"\.[A-Za-z]{1,5}$", "", regex=True)
     # Windows holds no colon and nine more; dots and spaces at the end neither; nor does it
     # hold a file called con or nul.
@@ -343,7 +344,7 @@ def _split(
         shares = split_shares(settings.split_ratio, settings.test_ratio)
         wanted = list(shares)
         reason = f"split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g}"
-        photos = kept["source"].str.rsplit("/", n=1).str[-1]
+        photos = file_names(kept["source"])
         names = kept["identity"].where(kept["identity"] != "", photos) if by_identity else photos
         split = split_groups(groups, names, tuple(shares.values()), settings.seed)
     for number, name in enumerate(wanted):

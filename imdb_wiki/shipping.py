@@ -15,7 +15,7 @@ from pathlib import Path
 
 import keras
 
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.compact_training import RECIPE_FILE
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import calibrate_on_validation, load_model
@@ -82,6 +82,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     return card
 
 
+@says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
     parser = OneLineParser(prog="python -m imdb_wiki.shipping", description=__doc__.splitlines()[0])
@@ -89,11 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("prepared_dirs", nargs="+", help="folders whose val splits calibrate")
     parser.add_argument("--output", type=Path, required=True, help="path without an ending")
     options = parser.parse_args(arguments)
-    try:
-        card = ship(options.run_dir, options.prepared_dirs, options.output)
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    card = ship(options.run_dir, options.prepared_dirs, options.output)
     interval = card["age_interval"]
     print(
         f"{options.output}.keras, .json and _split.json: {card['parameters']:,} parameters; "

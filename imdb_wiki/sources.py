@@ -15,6 +15,7 @@ import scipy.io
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import age_in_years
+from imdb_wiki.photos import file_names
 
 NUMBER_FIELDS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
 
@@ -109,7 +110,7 @@ def table_of_utkface(names: list[str]) -> pd.DataFrame:
         names: paths relative to UTKFace's folder, in the order the table shall have.
     """
     table = pd.DataFrame({"source": names})
-    parts = table["source"].str.rsplit("/", n=1).str[-1].str.extract(_UTKFACE_NAME)
+    parts = file_names(table["source"]).str.extract(_UTKFACE_NAME)
     table["age"] = parts["age"].astype(np.float64)
     table["gender"] = 1 - parts["gender"].astype(np.float64)  # UTKFace: 0 male, 1 female
     table["identity"] = ""

@@ -10,6 +10,7 @@ import pandas as pd
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.photos import file_names
 
 
 def split_groups(
@@ -62,10 +63,9 @@ def listed_splits(groups: np.ndarray, names: pd.Series, listed: dict[str, set[st
     digests = name_digests(names)
     _, group_of_row = np.unique(groups, return_inverse=True)
     split_of_group = np.zeros(group_of_row.max() + 1, dtype=np.int64)
-    for number, split in enumerate(SPLIT_NAMES):
-        if split in listed:
-            rows = digests.isin(listed[split]).to_numpy()
-            np.maximum.at(split_of_group, group_of_row[rows], number)
+    for number, split in enumerate(SPLIT_NAMES[1:], start=1):
+        rows = digests.isin(listed[split]).to_numpy()
+        np.maximum.at(split_of_group, group_of_row[rows], number)
     return split_of_group[group_of_row]
 
 
@@ -77,8 +77,8 @@ def name_digests(names: pd.Series) -> pd.Series:
     Args:
         names: `(rows,)` paths with forward slashes.
     """
-    bare = names.str.rsplit("/", n=1).str[-1]
-    return pd.Series([f"{number >> 16:012x}" for number in _digests(bare).tolist()], names.index)
+    digests = _digests(file_names(names)).tolist()
+    return pd.Series([f"{digest >> 16:012x}" for digest in digests], names.index)
 
 
 def write_split_list(path: Path, frames: dict[str, pd.DataFrame]) -> None:
@@ -96,7 +96,7 @@ def write_split_list(path: Path, frames: dict[str, pd.DataFrame]) -> None:
         if "source" not in rows:
             raise InputError(f"the rows of {split} lack the column source")
         listed[split] = sorted(set(name_digests(rows["source"])))
-    write_whole(path, json.dumps(listed, separators=(",", ":")).replace(",", ",\n") + "\n")
+    write_whole(path, json.dumps(listed, indent=0) + "\n")
 
 
 def read_split_list(path: Path) -> dict[str, set[str]]:
@@ -142,13 +142,6 @@ def warning_of_seen_faces(path: str | Path, frame: pd.DataFrame) -> str:
     )
 
 
-def _digests(names: pd.Series, prefix: bytes = b"") -> np.ndarray:
-    """(rows,) uint64 of each text, the same on every machine."""
-    texts = (prefix + name.encode(errors="surrogatepass") for name in names)
-    digests = (int.from_bytes(blake2b(text, digest_size=8).digest()) for text in texts)
-    return np.fromiter(digests, dtype=np.uint64, count=len(names))
-
-
 def person_numbers(identity: pd.Series) -> np.ndarray:
     """Numbers the people: equal identities share a number, an empty one is a person of its own.
 
@@ -170,3 +163,10 @@ def split_shares(split_ratio: float, test_ratio: float) -> dict[str, float]:
     rest = round(1 - split_ratio - test_ratio, 9)  # 1 − 0.7 − 0.3 is not quite 0 in floats
     shares = (split_ratio, rest, test_ratio)
     return {name: share for name, share in zip(SPLIT_NAMES, shares, strict=True) if share > 0}
+
+
+def _digests(names: pd.Series, prefix: bytes = b"") -> np.ndarray:
+    """(rows,) uint64 of each text, the same on every machine."""
+    texts = (prefix + name.encode(errors="surrogatepass") for name in names)
+    digests = (int.from_bytes(blake2b(text, digest_size=8).digest()) for text in texts)
+    return np.fromiter(digests, dtype=np.uint64, count=len(names))

@@ -40,9 +40,6 @@ SMALL = Recipe(
 )
 
 
-STOPPED = replace(SMALL, epochs=2)
-
-
 # The very same code with few filters: what these tests wait for is TensorFlow tracing layers.
 tiny_cnn = partial(compact_cnn, stem_filters=4, stage_filters=(8, 8), stage_blocks=(1, 1))
 
@@ -130,23 +127,23 @@ def test_flip_alone_mirrors_some(tmp_path):
 
 def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    network = train_compact([prepared_dir], whole, STOPPED, verbose=0)
-    # A process of its own, killed from inside as soon as its first epoch is on disk.
+    network = train_compact([prepared_dir], whole, SMALL, verbose=0)
+    # A process of its own, killed from inside as soon as its second epoch is on disk.
     code = (
         "import os, sys; from imdb_wiki import compact_training as c; from tests import "
         "test_compact_training as t; from pathlib import Path; keep = c._keep_state\n"
         "def killed(network, history, run_dir, epochs):\n"
         "    keep(network, history, run_dir, epochs)\n"
-        "    if epochs == 1: os.kill(os.getpid(), 9)\n"
+        "    if epochs == 2: os.kill(os.getpid(), 9)\n"
         "c.compact_cnn = t.tiny_cnn\n"
         "c._keep_state = killed\n"
-        "c.train_compact([sys.argv[1]], Path(sys.argv[2]), t.STOPPED, verbose=0)"
+        "c.train_compact([sys.argv[1]], Path(sys.argv[2]), t.SMALL, verbose=0)"
     )
     command = [sys.executable, "-c", code, prepared_dir, str(stopped)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
-    assert len(pd.read_csv(stopped / "history.csv")) == 1
-    continued = train_compact([prepared_dir], stopped, STOPPED, verbose=0)
+    assert len(pd.read_csv(stopped / "history.csv")) == 2
+    continued = train_compact([prepared_dir], stopped, SMALL, verbose=0)
     columns = ["loss", "val_loss", "val_age_years_mae"]
     first, second = (pd.read_csv(f / "history.csv")[columns] for f in (whole, stopped))
     assert second.to_numpy() == pytest.approx(first.to_numpy(), rel=1e-6)
