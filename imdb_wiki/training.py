@@ -296,7 +296,8 @@ def save_model(model: keras.Model, path: str | PathLike) -> None:
             config["dtype"] = "float32"
         return type(layer).from_config(config)
 
-    plain = keras.models.clone_model(model, clone_function=in_float32)
+    uncompiled = keras.Model(model.input, model.output, name=model.name)  # a clone takes all along
+    plain = keras.models.clone_model(uncompiled, clone_function=in_float32)
     plain.set_weights(model.get_weights())
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
