@@ -81,6 +81,16 @@ def _cell(metrics: dict, metric: str, form: str) -> str:
     return form.format(value) + interval
 
 
+def _read_evaluation(path: Path) -> dict:
+    try:
+        evaluation = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(evaluation, dict) or "age_mae_years" not in evaluation:
+        raise InputError(f"{path} is no evaluation: it has no age_mae_years")
+    return evaluation
+
+
 @says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
@@ -95,10 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         name, equals, path = argument.partition("=")
         if not equals:
             raise InputError(f"{argument!r} is not NAME=METRICS")
-        try:
-            evaluations[name] = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON: {error}") from error
+        evaluations[name] = _read_evaluation(Path(path))
     card = options.card.read_text(encoding="utf-8")
     write_whole(options.card, filled_card(card, evaluations))
     print(f"{options.card}: {len(_PLACE.findall(card))} tables")
