@@ -1,10 +1,13 @@
 """The compact network's training: its losses, its augmentation, and that it can be stopped."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -36,23 +39,62 @@ from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
 
 SMALL = Recipe(
-    image_size=48, first_image_size=32, source_size=56, batch_size=8, epochs=3, warm_up_epochs=1
+    image_size=48,
+    first_image_size=32,
+    source_size=56,
+    batch_size=8,
+    epochs=2,
+    warm_up_epochs=1,
+    average_momentum=0.5,  # six steps must move the averages
 )
 
 
 # The very same code with few filters: what these tests wait for is TensorFlow tracing layers.
-tiny_cnn = partial(compact_cnn, stem_filters=4, stage_filters=(8, 8), stage_blocks=(1, 1))
+tiny_cnn = partial(compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
 
 
-@pytest.fixture(autouse=True)
-def tiny_network(monkeypatch):
-    monkeypatch.setattr(compact_training, "compact_cnn", tiny_cnn)
+@pytest.fixture(scope="module", autouse=True)
+def tiny_network():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compact_training, "compact_cnn", tiny_cnn)
+        yield
 
 
 @pytest.fixture(scope="module")
 def prepared_dir(tmp_path_factory):
     counts = {"train": 20, "val": 8, "test": 4}
     return str(write_prepared(tmp_path_factory.mktemp("prepared"), counts))
+
+
+class Whole(NamedTuple):
+    """A training that nothing stopped, of a recipe that starts from `first`."""
+
+    first: keras.Model
+    recipe: Recipe
+    run_dir: Path
+    network: keras.Model
+
+    def ended_otherwise(self, prepared_dir: str, run_dir: Path, **changes) -> keras.Model:
+        """What only the end of the recipe changes, without training again."""
+        shutil.copytree(self.run_dir, run_dir)
+        recipe = replace(self.recipe, **changes)
+        written = {"data": [prepared_dir]} | asdict(recipe)
+        (run_dir / "recipe.json").write_text(json.dumps(written))
+        return train_compact([prepared_dir], run_dir, recipe, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def whole(prepared_dir, tmp_path_factory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    first = tiny_cnn(48)
+    save_model(first, folder / "first.keras")
+    recipe = replace(SMALL, start_from=str(folder / "first.keras"), norm_batches=0)
+    network = train_compact([prepared_dir], folder / "run", recipe, verbose=0)
+    return Whole(first, recipe, folder / "run", network)
+
+
+def stem_kernel(network: keras.Model) -> np.ndarray:
+    return network.get_layer("stem_conv").kernel.numpy()
 
 
 def test_the_distribution_loss_is_0_at_the_bell_and_grows_with_the_distance():
@@ -125,31 +167,30 @@ def test_flip_alone_mirrors_some(tmp_path):
     assert mirrored.any() and kept.any() and (mirrored ^ kept).all()
 
 
-def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, tmp_path):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    network = train_compact([prepared_dir], whole, SMALL, verbose=0)
-    # A process of its own, killed from inside as soon as its second epoch is on disk.
+def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, whole, tmp_path):
+    # A process of its own, killed from inside as soon as its first epoch is on disk.
     code = (
         "import os, sys; from imdb_wiki import compact_training as c; from tests import "
         "test_compact_training as t; from pathlib import Path; keep = c._keep_state\n"
         "def killed(network, history, run_dir, epochs):\n"
         "    keep(network, history, run_dir, epochs)\n"
-        "    if epochs == 2: os.kill(os.getpid(), 9)\n"
+        "    if epochs == 1: os.kill(os.getpid(), 9)\n"
         "c.compact_cnn = t.tiny_cnn\n"
         "c._keep_state = killed\n"
-        "c.train_compact([sys.argv[1]], Path(sys.argv[2]), t.SMALL, verbose=0)"
+        "recipe = t.replace(t.SMALL, start_from=sys.argv[3], norm_batches=0)\n"
+        "c.train_compact([sys.argv[1]], Path(sys.argv[2]), recipe, verbose=0)"
     )
-    command = [sys.executable, "-c", code, prepared_dir, str(stopped)]
+    command = [sys.executable, "-c", code, prepared_dir, str(tmp_path), whole.recipe.start_from]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
-    assert len(pd.read_csv(stopped / "history.csv")) == 2
-    continued = train_compact([prepared_dir], stopped, SMALL, verbose=0)
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 1
+    continued = train_compact([prepared_dir], tmp_path, whole.recipe, verbose=0)
     columns = ["loss", "val_loss", "val_age_years_mae"]
-    first, second = (pd.read_csv(f / "history.csv")[columns] for f in (whole, stopped))
+    first, second = (pd.read_csv(f / "history.csv")[columns] for f in (whole.run_dir, tmp_path))
     assert second.to_numpy() == pytest.approx(first.to_numpy(), rel=1e-6)
-    for one, other in zip(network.get_weights(), continued.get_weights(), strict=True):
+    for one, other in zip(whole.network.get_weights(), continued.get_weights(), strict=True):
         assert other == pytest.approx(one, abs=1e-6)
-    saved = keras.saving.load_model(whole / "model.keras")
+    saved = keras.saving.load_model(tmp_path / "model.keras")
     assert sorted(saved.output) == ["age_distribution", "age_years", "gender"]
 
 
@@ -161,8 +202,7 @@ def test_a_second_training_starts_from_the_first_whose_answers_count_as_labels(
     recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"), teacher_weight=1.0)
     still = replace(recipe, learning_rate=0.0, epochs=1, weight_decay=0.0)
     kept = train_compact([prepared_dir], tmp_path / "still", still, verbose=0)
-    kernels = [network.get_layer("stem_conv").kernel.numpy() for network in (first, kept)]
-    assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
+    assert stem_kernel(kept) == pytest.approx(stem_kernel(first), abs=1e-6)
     taught = np.load(tmp_path / "still" / "teacher.npy")
     frame = read_split(prepared_dir, "train")
     assert taught == pytest.approx(predict(first, frame)["age_distribution"], abs=1e-5)
@@ -231,71 +271,48 @@ def test_a_training_with_mixing_runs_and_keeps_the_types(prepared_dir):
     assert (plain[0].numpy() != other[0].numpy()).any()
 
 
-def test_a_second_training_may_end_with_the_mean_of_both(prepared_dir, tmp_path):
-    first = tiny_cnn(48)
-    save_model(first, tmp_path / "first.keras")
-    recipe = replace(
-        SMALL,
-        start_from=str(tmp_path / "first.keras"),
-        epochs=1,
-        warm_up_epochs=0,
-        average_momentum=0.0,
-    )
-    kernels = {0.0: first.get_layer("stem_conv").kernel.numpy()}
+def test_a_second_training_may_end_with_the_mean_of_both(prepared_dir, whole, tmp_path):
+    first, second = (stem_kernel(network) for network in (whole.first, whole.network))
+    assert np.abs(second - first).max() > 1e-4
     for share in (0.25, 1.0):
-        network = train_compact(
-            [prepared_dir], tmp_path / str(share), replace(recipe, start_share=share), verbose=0
-        )
-        kernels[share] = network.get_layer("stem_conv").kernel.numpy()
-    assert kernels[1.0] == pytest.approx(kernels[0.0], abs=1e-6)  # nothing of the second is left
-    trained = tiny_cnn(48)
-    compact_training.compile_compact(trained, recipe, 3)
-    trained.load_weights(tmp_path / "0.25" / "state-1.weights.h5")
-    kernel = trained.get_layer("stem_conv").kernel.numpy()
-    assert np.abs(kernel - kernels[0.0]).max() > 1e-3
-    assert kernels[0.25] == pytest.approx(0.25 * kernels[0.0] + 0.75 * kernel, abs=1e-6)
+        mean = whole.ended_otherwise(prepared_dir, tmp_path / str(share), start_share=share)
+        expected = share * first + (1 - share) * second
+        assert stem_kernel(mean) == pytest.approx(expected, abs=1e-7)
 
 
 def test_a_training_cannot_start_from_another_kind_of_network(prepared_dir, tmp_path):
-    save_model(tiny_cnn(48, stage_filters=(8, 16)), tmp_path / "first.keras")
+    save_model(tiny_cnn(48, stage_filters=(16,)), tmp_path / "first.keras")
     recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
     with pytest.raises(InputError, match="not a compact_cnn of this recipe"):
         train_compact([prepared_dir], tmp_path / "run", recipe, verbose=0)
 
 
-def test_averages_are_kept_beside_the_training_and_do_not_change_it(prepared_dir, tmp_path):
+def test_averages_are_kept_beside_the_training_and_do_not_change_it(prepared_dir, whole, tmp_path):
     # Two epochs, for Keras would put the averages in the weights' place between them.
-    recipe = replace(SMALL, image_size=32, epochs=2)
-    averaged = train_compact([prepared_dir], tmp_path / "averaged", recipe, verbose=0)
-    plain = train_compact(
-        [prepared_dir], tmp_path / "plain", replace(recipe, average_momentum=0.0), verbose=0
-    )
-    losses = [
-        pd.read_csv(tmp_path / name / "history.csv")["loss"] for name in ("averaged", "plain")
-    ]
+    recipe = replace(whole.recipe, average_momentum=0.0)
+    plain = train_compact([prepared_dir], tmp_path, recipe, verbose=0)
+    losses = [pd.read_csv(folder / "history.csv")["loss"] for folder in (whole.run_dir, tmp_path)]
     assert losses[0].tolist() == pytest.approx(losses[1].tolist(), rel=1e-6)
-    kernels = [network.get_layer("stem_conv").kernel.numpy() for network in (averaged, plain)]
-    assert np.abs(kernels[0] - kernels[1]).max() > 1e-5  # the shipped weights are the averages
+    # The shipped weights are the averages.
+    assert np.abs(stem_kernel(whole.network) - stem_kernel(plain)).max() > 1e-5
 
 
-def test_norms_are_measured_over_pictures_as_they_are(prepared_dir, tmp_path):
-    recipe = replace(SMALL, epochs=1, first_image_size=48, augmentation=Augmentation.none())
-    kept = train_compact([prepared_dir], tmp_path, replace(recipe, norm_batches=0), verbose=0)
-    recipe_path = tmp_path / "recipe.json"
-    recipe_path.write_text(
-        recipe_path.read_text().replace('"norm_batches": 0', '"norm_batches": 3')
-    )
-    network = train_compact([prepared_dir], tmp_path, replace(recipe, norm_batches=3), verbose=0)
+def test_norms_are_measured_over_pictures_as_they_are(prepared_dir, whole, tmp_path):
+    network = whole.ended_otherwise(prepared_dir, tmp_path / "run", norm_batches=3)
     for name in ("stem_conv", "gender"):
-        one, other = (n.get_layer(name).kernel.numpy() for n in (kept, network))
+        one, other = (n.get_layer(name).kernel.numpy() for n in (whole.network, network))
         assert other == pytest.approx(one)  # no weight is changed
     # The mean of the stem's values over each of the three batches: 8, 8 and 4 of 20 images.
+    recipe = whole.recipe
     rows = epoch_rows(read_split(prepared_dir, "train"), recipe, recipe.epochs)
     stem = keras.Model(network.inputs, network.get_layer("stem_conv").output)
     values = [stem(images).numpy() for images, _ in make_dataset(rows, 48, recipe.batch_size)]
     means = np.mean([batch.mean(axis=(0, 1, 2)) for batch in values], axis=0)
-    assert network.get_layer("stem_norm").moving_mean.numpy() == pytest.approx(means, abs=1e-5)
-    assert kept.get_layer("stem_norm").moving_mean.numpy() != pytest.approx(means, abs=1e-3)
+    measured, kept = (
+        n.get_layer("stem_norm").moving_mean.numpy() for n in (network, whole.network)
+    )
+    assert measured == pytest.approx(means, abs=1e-5)
+    assert kept != pytest.approx(means, abs=1e-3)
 
 
 def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
