@@ -5,10 +5,12 @@ finished chunk of photos. A crop stands before its line does, so what the journa
 When everything is in its place `report.json` is written and the folder removed.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,10 +39,11 @@ class Journal:
     """The state of the preparation in one output folder.
 
     Args:
-        output_dir: the folder; made by `begin` where it does not exist.
+        output_dir: the folder; made by `begun` where it does not exist.
         arguments: all that decides the result, as JSON values by argument name.
 
     Attributes:
+        arguments: those given.
         finished: whether the folder holds the finished preparation of these arguments.
         crop_dir: where crops wait for their split.
 
@@ -53,7 +56,7 @@ class Journal:
         self.output_dir = output_dir
         self.folder = output_dir / ".preparing"
         self.crop_dir = self.folder / "crops"
-        self._arguments = arguments
+        self.arguments = arguments
         self._arguments_path = self.folder / ARGUMENTS_NAME
         self._lines_path = self.folder / "journal.jsonl"
 
@@ -70,15 +73,17 @@ class Journal:
         ):
             raise InputError(f"{output_dir}: is not empty and holds no preparation; name another")
 
-    def begin(self) -> None:
-        """Takes the folder for this run.
+    @contextlib.contextmanager
+    def begun(self) -> Iterator[None]:
+        """Takes the folder for this run, for as long as it is at work.
 
         Raises:
             InputError: another run is at work in it.
         """
         self.crop_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.output_dir, self.folder)
-        write_whole(self._arguments_path, json.dumps(self._arguments, indent=1))
+        with _lock(self.output_dir, self.folder):
+            write_whole(self._arguments_path, json.dumps(self.arguments, indent=1))
+            yield
 
     def check_table(self, fingerprint: str) -> None:
         """Notes what the rows are, for their numbers are what the journal goes by.

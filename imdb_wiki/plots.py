@@ -128,7 +128,7 @@ def age_histogram(frames: Mapping[str, pd.DataFrame]) -> Figure:
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_formatter("{x:,.0f}")
     panels[0].set_ylabel("faces")
-    panels[-1].legend()
+    panels[-1].legend(loc="upper right")
     return figure
 
 

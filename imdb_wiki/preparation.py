@@ -130,13 +130,24 @@ def prepare(settings: Settings) -> dict[str, Any]:
     if settings.overwrite:
         start_afresh(settings.output_dir)
     journal = Journal(settings.output_dir, arguments)
-    journal.begin()
-    if settings.dataset == "sample":
-        photos = PhotoFolder(_draw_sample(journal, settings.seed))
-        table = _read_table(photos, settings)
-    journal.check_table(_fingerprint(table))
-    seconds["reading_table"] = time.perf_counter() - start
+    with journal.begun():
+        if settings.dataset == "sample":
+            photos = PhotoFolder(_draw_sample(journal, settings.seed))
+            table = _read_table(photos, settings)
+        journal.check_table(_fingerprint(table))
+        seconds["reading_table"] = time.perf_counter() - start
+        return _prepare_table(table, photos, listed, journal, settings, seconds)
 
+
+def _prepare_table(
+    table: pd.DataFrame,
+    photos: PhotoFolder | PhotoArchive,
+    listed: dict[str, set[str]] | None,
+    journal: Journal,
+    settings: Settings,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """All steps from the rules to the report, which it returns; `seconds` grows by each."""
     start = time.perf_counter()
     table = table.join(first_broken_rule(table, settings.min_score))
     passed = table["rule"] == ""
@@ -179,7 +190,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
         "identical_files": len(identical),
         "near_identical": len(near_identical),
     }
-    report["arguments"] = arguments
+    report["arguments"] = journal.arguments
     figure_dir = settings.output_dir / "figures"
     figure_dir.mkdir(exist_ok=True)
     picture = io.BytesIO()

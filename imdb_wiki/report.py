@@ -122,7 +122,7 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
         axis.set_title(f"{split}: {len(rows):,} images", fontsize=10)
         axis.set_xlabel("age in years")
     axes[0].set_ylabel("images")
-    axes[0].legend(GENDER_NAMES, frameon=False)
+    axes[0].legend(GENDER_NAMES, frameon=False, loc="upper right")
     rejected = {rule: n for rule, n in report["rejected"].items() if n}
     bars = axes[-1].barh([rule.replace("_", " ") for rule in rejected], list(rejected.values()))
     axes[-1].bar_label(bars, fmt="{:,.0f}", padding=3)

@@ -1,5 +1,7 @@
 """What several test files share."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import imdb_wiki  # noqa: F401 - before any test imports cv2: it sets OpenCV's limits
+import imdb_wiki_preparation
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -20,12 +23,26 @@ def real_dir() -> Path:
     return folder
 
 
-def run_preparation(*arguments: object) -> subprocess.CompletedProcess:
-    """Runs the script as a person does, in a process of its own; one worker unless said."""
+def preparation_command(*arguments: object) -> list[str]:
+    """The script as a person calls it; one worker unless said."""
     if "--workers" not in arguments:
         arguments = (*arguments, "--workers", 1)
-    command = [sys.executable, "imdb_wiki_preparation.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    return [sys.executable, "imdb_wiki_preparation.py", *map(str, arguments)]
+
+
+def run_preparation(*arguments: object) -> subprocess.CompletedProcess:
+    """Runs the script's `main` in this process, which has imported pandas and Matplotlib already.
+
+    `test_preparation` and `test_survival` run the script in a process of its own as well.
+    """
+    command = preparation_command(*arguments)
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        try:
+            code = imdb_wiki_preparation.main(command[2:])
+        except SystemExit as ended:
+            code = ended.code
+    return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
 
 def pytest_collection_modifyitems(items):

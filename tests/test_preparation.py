@@ -1,6 +1,7 @@
 """The script as a person runs it, on small folders in the original's layout."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from scipy.io import savemat
 
 from imdb_wiki.preparation import crop_names
 from imdb_wiki.splits import write_split_list
-from tests.conftest import run_preparation
+from tests.conftest import REPOSITORY, preparation_command, run_preparation
 from tests.originals import good_row, people, photo, struct_of, write_original
 
 
@@ -35,10 +36,12 @@ def prepared(tmp_path_factory) -> tuple[Path, list[dict]]:
     mat_path = write_original(folder / "imdb_crop", rows)
     (folder / "imdb_crop/00/missing.jpg").unlink()
     (folder / "imdb_crop/00/empty.jpg").write_bytes(b"")
-    done = run_preparation(
-        *("--db_path", mat_path, "--output_dir", folder / "out", "--img_size", 48, "--workers", 2)
-    )
+    arguments = ("--db_path", mat_path, "--output_dir", folder / "out", "--img_size", 48)
+    command = preparation_command(*arguments, "--workers", 2)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line and "%|" not in line]
+    assert said == []  # nothing but the progress bars
     return folder, rows
 
 

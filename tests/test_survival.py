@@ -5,14 +5,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import pytest
 
-from tests.conftest import REPOSITORY, run_preparation
+from tests.conftest import REPOSITORY, preparation_command, run_preparation
 from tests.originals import people, photo, write_original
 
 
@@ -50,11 +49,11 @@ def content(output_dir: Path) -> dict[str, bytes]:
 
 
 def start(mat_path: Path, output_dir: Path) -> subprocess.Popen:
-    command = [sys.executable, "imdb_wiki_preparation.py", *arguments(mat_path, output_dir)]
     return subprocess.Popen(
-        list(map(str, command)), cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, start_new_session=True,
-    )  # fmt: skip
+        preparation_command(*arguments(mat_path, output_dir)),
+        **{"cwd": REPOSITORY, "text": True, "start_new_session": True},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
+    )
 
 
 def wait_for(process: subprocess.Popen, happened) -> None:
@@ -121,8 +120,9 @@ def test_an_input_that_has_changed_since_is_refused(original, tmp_path):
         (tmp_path / "faces" / name).write_bytes(cv2.imencode(".jpg", photo(n))[1])
     arguments = ["--dataset", "utkface", "--photo_dir", tmp_path / "faces"]
     arguments += ["--output_dir", tmp_path / "out", "--img_size", 64, "--workers", 1]
-    command = [sys.executable, "imdb_wiki_preparation.py", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        preparation_command(*arguments), cwd=REPOSITORY, stderr=subprocess.DEVNULL
+    )
     wait_for(process, lambda: (tmp_path / "out/.preparing/journal.jsonl").exists())
     process.kill()
     process.wait()

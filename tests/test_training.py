@@ -116,8 +116,7 @@ def test_the_best_epoch_is_what_is_kept(finished):
 
 def test_training_ends_early_and_lowers_its_rate(frames, tmp_path):
     network = two_branch_cnn(**SMALL, norm_momentum=1.0)
-    model = training.with_augmentation(network)
-    training.compile_two_branch(model, learning_rate=1e-30)  # so nothing gets better
+    training.compile_two_branch(network, learning_rate=1e-30)  # so nothing gets better
     watchers = training.callbacks(
         network,
         tmp_path,
@@ -128,7 +127,7 @@ def test_training_ends_early_and_lowers_its_rate(frames, tmp_path):
     )
     options = {"epochs": 30, "callbacks": watchers, "verbose": 0, "shuffle": False}
     data = make_dataset(frames["val"], 16, 5)
-    history = model.fit(data, validation_data=data, **options).history
+    history = network.fit(data, validation_data=data, **options).history
     rates = np.array(history["learning_rate"]) / 1e-30
     # Halved each epoch, and after the third in a row that was no better cut to a tenth besides.
     assert rates == pytest.approx([1, 0.5, 0.25, 0.125, 0.00625])
