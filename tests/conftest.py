@@ -46,5 +46,6 @@ def run_preparation(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def pytest_collection_modifyitems(items):
-    """Starts with the longest test, lest one process waits for the other at the end."""
-    items.sort(key=lambda item: "test_notebook" not in item.nodeid)
+    """Starts with the files that take longest, lest one process waits for the other at the end."""
+    longest = ("test_notebook", "test_survival")
+    items.sort(key=lambda item: not any(name in item.nodeid for name in longest))
