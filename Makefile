@@ -15,10 +15,10 @@ demo: .venv/main  ## the embedded sample from nothing to a trained network
 	  print(summary(json.load(open("$(RUN)/metrics.json"))))'
 
 test: lint  ## lint and tests; what decides whether a change may land
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not long"
 
 test-all: lint  ## the same with the long campaigns
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: .venv/dev
 	$(BIN)/ruff check .
