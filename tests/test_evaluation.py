@@ -15,7 +15,6 @@ from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.splits import warning_of_seen_faces, write_split_list
 from imdb_wiki.training import save_model
-from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
 from tests.test_metrics import FRAME, PREDICTIONS
 from tests.test_networks import SMALL
@@ -109,6 +108,12 @@ def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_pat
     assert predictions["age_years"] == pytest.approx(frame["age"].to_numpy(), abs=2)
 
 
+def evaluation_command(*arguments):
+    command = [sys.executable, "-m", "imdb_wiki.evaluation", *map(str, arguments)]
+    root = Path(__file__).parents[1]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
@@ -117,9 +122,7 @@ def model_path(tmp_path_factory):
 
 
 def test_the_command_writes_metrics_predictions_and_figures(prepared_dir, model_path, tmp_path):
-    command = [sys.executable, "-m", "imdb_wiki.evaluation", model_path, prepared_dir]
-    command += ["--output_dir", tmp_path, "--batch_size", "3"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 3)
     assert (done.returncode, done.stderr) == (0, "")
     assert "7 images" in done.stdout
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -162,6 +165,8 @@ def test_a_split_that_the_model_has_partly_learnt_is_said_to_be_one(
 def test_a_missing_model_ends_the_command(prepared_dir, tmp_path, capsys):
     arguments = (tmp_path / "no.keras", prepared_dir, "--output_dir", tmp_path)
     assert "no such model" in run_main(capsys, *arguments)
+    done = evaluation_command(*arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", "a zip"])

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -283,13 +285,13 @@ def test_a_model_that_is_not_square_is_refused(tmp_path, capsys):
     assert "takes 24 × 16 pixels, not a square" in capsys.readouterr().err
 
 
-def test_the_command_says_one_line_about_what_is_no_model(tmp_path, capsys):
+def test_the_command_says_one_line_about_what_is_no_model(tmp_path):
     path = tmp_path / "no.keras"
     path.write_text("This is a text.", encoding="utf-8")
-    assert export.main([str(path), "--to", "litert"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1 and "no.keras is not a saved Keras model" in said.err
+    command = [sys.executable, "-m", "imdb_wiki.export", str(path), "--to", "litert"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "no.keras is not a saved Keras model" in done.stderr
 
 
 @pytest.mark.long
