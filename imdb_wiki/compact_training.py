@@ -40,7 +40,14 @@ from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
 from imdb_wiki.recipe import Recipe, add_recipe_arguments, recipe_of
-from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, save_model, seed_everything
+from imdb_wiki.training import (
+    HISTORY_FILE,
+    MODEL_FILE,
+    ONE_FACE,
+    make_variables_of_fit,
+    save_model,
+    seed_everything,
+)
 
 RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
 TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
@@ -98,6 +105,7 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
         },
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
     )
+    make_variables_of_fit(model, with_distribution(ONE_FACE, recipe))
 
 
 def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = True) -> keras.Model:
@@ -167,7 +175,6 @@ def train_compact(
     network = build_network(recipe, None)
     steps_per_epoch = math.ceil(len(epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
     compile_compact(network, recipe, steps_per_epoch)
-    network.optimizer.build(network.trainable_variables)
     history, first_epoch = _restored(network, run_dir)
     if recipe.start_from and first_epoch == 0:
         _start(network, recipe, run_dir, train_frame, verbose)

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import layers
@@ -15,6 +16,8 @@ from keras import layers
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 
 MODEL_FILE, HISTORY_FILE, LOGS_DIR = "model.keras", "history.csv", "logs"
+# Labels in the shapes that the pipeline gives them, for what only needs to know those.
+ONE_FACE = {"age_years": np.zeros((1, 1), np.float32), "gender": np.zeros((1, 1), np.int32)}
 
 
 def seed_everything(seed: int) -> None:
@@ -144,6 +147,28 @@ def compile_two_branch(
         # XLA takes minutes to compile for a CPU and its convolutions there are slower.
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
     )
+    make_variables_of_fit(model, ONE_FACE)
+
+
+def make_variables_of_fit(model: keras.Model, labels: dict) -> None:
+    """Makes what Keras would make inside the first step: optimizer, loss trackers and metrics.
+
+    A step that makes variables is traced a second time, and one trace takes as long as a hundred
+    steps of a small network.
+
+    Args:
+        model: A compiled model.
+        labels: Any labels of one image, by output, (1, …).
+    """
+    model.optimizer.build(model.trainable_variables)
+    if tf.distribute.has_strategy():
+        return  # on several GPUs `fit` does the rest in time
+    answers = {
+        name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()
+    }
+    model.compute_loss(y=labels, y_pred=answers)
+    model.compute_metrics(None, labels, answers)
+    model.reset_metrics()
 
 
 class NetworkCheckpoint(keras.callbacks.ModelCheckpoint):

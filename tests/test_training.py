@@ -87,6 +87,18 @@ def test_a_seeded_run_repeats_exactly(finished, tmp_path):
     assert first["loss"].nunique() == len(first)
 
 
+def test_a_step_is_traced_once(frames, tmp_path, monkeypatch):
+    traced, train_step = [], keras.Model.train_step
+
+    def noted(model, data):
+        traced.append(model)
+        return train_step(model, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", noted)
+    run(frames, tmp_path, epochs=1)
+    assert len(traced) == 1
+
+
 def test_a_run_leaves_its_history(finished):
     _, run_dir, _, history = finished
     written = pd.read_csv(run_dir / "history.csv")
