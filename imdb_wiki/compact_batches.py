@@ -14,6 +14,7 @@ from imdb_wiki.evaluation import predict
 from imdb_wiki.losses import age_bells
 from imdb_wiki.networks import AGES_YEARS
 from imdb_wiki.pipeline import make_dataset, named_broken_images
+from imdb_wiki.progress import StepProgress
 from imdb_wiki.recipe import Recipe
 
 # A face framed a little otherwise: what the same photo might have been cropped to.
@@ -53,7 +54,7 @@ def with_distribution(labels: dict, recipe: Recipe, taught: tf.Tensor | None = N
 
 
 def taught_distributions(
-    teacher: keras.Model, frame: pd.DataFrame, recipe: Recipe, verbose: int | str = 0
+    teacher: keras.Model, frame: pd.DataFrame, recipe: Recipe, verbose: int = 0
 ) -> np.ndarray:
     """The teacher's distribution of each row's age: for the picture, or the mean over its views.
 
@@ -61,7 +62,7 @@ def taught_distributions(
         teacher: A network with a distribution.
         frame: Rows of `read_split`.
         recipe: Sizes, and how many views.
-        verbose: As for `keras.Model.predict`.
+        verbose: Whether to show progress, 0 or 1.
 
     Returns:
         (count, 101).
@@ -81,8 +82,9 @@ def taught_distributions(
             return augment(batch[0], size, seed, VIEWS)
 
         views = pictures.enumerate().map(seen, os.cpu_count()).prefetch(2)
+        watchers = [StepProgress(f"view {view + 1}", len(pictures))] if verbose else []
         with named_broken_images(frame):
-            total += teacher.predict(views, verbose=verbose)["age_distribution"]
+            total += teacher.predict(views, verbose=0, callbacks=watchers)["age_distribution"]
     return total / recipe.teacher_views
 
 

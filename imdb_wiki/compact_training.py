@@ -39,6 +39,7 @@ from imdb_wiki.journal import write_whole
 from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
+from imdb_wiki.progress import EpochProgress
 from imdb_wiki.recipe import Recipe, add_recipe_arguments, recipe_of
 from imdb_wiki.training import (
     HISTORY_FILE,
@@ -144,7 +145,7 @@ class _SeedEachEpoch(keras.callbacks.Callback):
 
 
 def train_compact(
-    prepared_dirs: list[str], run_dir: Path, recipe: Recipe, verbose: int | str = "auto"
+    prepared_dirs: list[str], run_dir: Path, recipe: Recipe, verbose: int = 1
 ) -> keras.Model:
     """Trains, or goes on with a training that was stopped.
 
@@ -152,7 +153,7 @@ def train_compact(
         prepared_dirs: Folders of `imdb_wiki_preparation.py`, pooled.
         run_dir: Folder for `recipe.json`, `history.csv`, the state and at the end `model.keras`.
         recipe: What decides the training.
-        verbose: As for `keras.Model.fit`.
+        verbose: Whether to show progress, 0 or 1.
 
     Returns:
         The network with its averaged weights.
@@ -183,6 +184,8 @@ def train_compact(
     callbacks = [_SeedEachEpoch(recipe.seed)]
     if recipe.average_momentum > 0:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
+    if verbose:
+        callbacks.append(EpochProgress(recipe.epochs))
     for epoch in range(first_epoch, recipe.epochs):
         start_seconds = time.perf_counter()
         size = size_of_epoch(recipe, epoch)
@@ -197,7 +200,7 @@ def train_compact(
                 epochs=epoch + 1,
                 callbacks=callbacks,
                 shuffle=False,
-                verbose=verbose,
+                verbose=0,  # its bars are stored whole by notebooks; `EpochProgress` shows them
             ).history
         seconds = round(time.perf_counter() - start_seconds, 1)
         row = {"epoch": epoch, "image_size": size}
@@ -220,7 +223,7 @@ def _start(
     recipe: Recipe,
     run_dir: Path,
     train_frame: pd.DataFrame,
-    verbose: int | str,
+    verbose: int,
 ) -> None:
     """Sets the weights to a trained network's; where it teaches, writes its answers for `train`."""
     teacher = load_model(recipe.start_from)

@@ -3,7 +3,9 @@
 As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --output_dir DIR
 """
 
+import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,19 +17,30 @@ from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow, says_
 from imdb_wiki.errors import InputError
 from imdb_wiki.framing import read_card
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
+from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
+from imdb_wiki.results import (
+    append_result,
+    count_test_reading,
+    current_commit,
+    hardware,
+    now,
+    rounded,
+    training_facts,
+)
 from imdb_wiki.splits import warning_of_seen_faces
 
 if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
     import keras
+    from matplotlib.figure import Figure
 
 
 def predict(
     model: "keras.Model",
     frame: pd.DataFrame,
     batch_size: int = 64,
-    verbose: int | str = 0,
+    verbose: int = 0,
     flip_averaging: bool = False,
 ) -> dict[str, np.ndarray]:
     """Predicts every image once, in the frame's order, the last short batch included.
@@ -36,7 +49,7 @@ def predict(
         model: A model of the contract in `networks.py`; its input says the image size.
         frame: Rows of `read_split`.
         batch_size: Images a step.
-        verbose: As for `keras.Model.predict`.
+        verbose: Whether to show progress where it takes more than some seconds, 0 or 1.
         flip_averaging: Whether the answer is the mean of two passes, for the image and its mirror.
 
     Returns:
@@ -47,13 +60,18 @@ def predict(
         InputError: An image is missing or broken; the message names it.
     """
     from imdb_wiki.pipeline import make_dataset, named_broken_images
+    from imdb_wiki.progress import StepProgress
+
+    def answers(dataset) -> dict[str, np.ndarray]:
+        steps = math.ceil(len(frame) / batch_size)
+        watchers = [StepProgress("predicting", steps)] if verbose else []
+        return model.predict(dataset, verbose=0, callbacks=watchers)
 
     dataset = make_dataset(frame, model.input_shape[1:3], batch_size)
     with named_broken_images(frame):
-        outputs = model.predict(dataset, verbose=verbose)
+        outputs = answers(dataset)
         if flip_averaging:
-            mirrored = dataset.map(lambda images, labels: (images[:, :, ::-1], labels))
-            second = model.predict(mirrored, verbose=verbose)
+            second = answers(dataset.map(lambda images, labels: (images[:, :, ::-1], labels)))
             outputs = {name: (outputs[name] + second[name]) / 2 for name in outputs}
     return outputs | {"age_years": outputs["age_years"][:, 0]}
 
@@ -92,7 +110,7 @@ def evaluate(
     frame: pd.DataFrame,
     train_frame: pd.DataFrame,
     batch_size: int = 64,
-    verbose: int | str = 0,
+    verbose: int = 0,
 ) -> dict:
     """Predicts and scores in one call.
 
@@ -101,7 +119,7 @@ def evaluate(
         frame: Rows of `read_split` to evaluate on.
         train_frame: Rows of the training split; only its labels are used.
         batch_size: Images a step.
-        verbose: As for `keras.Model.predict`.
+        verbose: As for `predict`.
 
     Returns:
         As `score`, e.g. `count`, `age_mae_years`, `median_age_mae_years`, `gender_accuracy`.
@@ -212,14 +230,24 @@ def calibrate_on_validation(
         raise InputError(f"the validation split cannot calibrate an interval: {error}") from error
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, computed and drawn once."""
+
+    metrics: dict  # the content of `metrics.json`: of `score`, and `by_…` tables as JSON
+    tables: dict[str, pd.DataFrame]  # of `by_group`
+    table: pd.DataFrame  # of `predictions_table`
+    figures: "dict[str, Figure]"  # by the name of their file
+
+
 def write_evaluation(
     output_dir: str | Path,
     frame: pd.DataFrame,
     predictions: dict,
     train_frame: pd.DataFrame,
     interval_constants: dict | None = None,
-) -> dict:
-    """Writes `metrics.json`, `predictions.csv` and the evaluation's figures.
+) -> Evaluation:
+    """Scores predictions, and writes `metrics.json`, `predictions.csv` and the figures.
 
     Args:
         output_dir: Folder to write to; made if it does not exist.
@@ -229,11 +257,20 @@ def write_evaluation(
         interval_constants: Of `intervals.calibrate`, to score the ages' intervals too.
 
     Returns:
-        What stands in `metrics.json`: `score` and, under `by_age_decade`, `by_gender` and so on,
-        the tables of `by_group`.
+        All that was written.
+
+    Raises:
+        InputError: An answer is NaN: the training of the model has failed.
     """
     from imdb_wiki import evaluation_plots, plots  # here: the measures need no matplotlib
 
+    for name, values in predictions.items():
+        count = int((~np.isfinite(values.reshape(len(frame), -1)).all(axis=1)).sum())
+        if count:
+            raise InputError(
+                f"the network's {name} is NaN or infinite for {count:,} of {len(frame):,} images: "
+                "its training has failed, and there is nothing to score"
+            )
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     tables = by_group(frame, predictions, train_frame, interval_constants)
@@ -244,13 +281,54 @@ def write_evaluation(
         # JSON knows no NaN; a group of one person has no interval
         rows = table.astype(object).where(table.notna(), None)
         metrics[f"by_{name}"] = rows.to_dict(orient="index")
-    text = json.dumps(metrics, indent=2, ensure_ascii=False)
-    (output_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")
     table = predictions_table(frame, predictions, interval_constants)
-    table.drop(columns="path").to_csv(output_dir / "predictions.csv", index=False)
-    for name, figure in evaluation_plots.all_figures(table, tables).items():
+    figures = evaluation_plots.all_figures(table, tables)
+    for name, figure in figures.items():
         plots.save(figure, output_dir / "figures" / f"{name}.png")
-    return metrics
+    write_whole(output_dir / "predictions.csv", table.drop(columns="path").to_csv(index=False))
+    text = json.dumps(metrics, indent=2, ensure_ascii=False)
+    write_whole(output_dir / "metrics.json", text + "\n")  # last: it says that all is there
+    return Evaluation(metrics, tables, table, figures)
+
+
+def beside_constant_answers(metrics: dict) -> pd.DataFrame:
+    """Puts each measure beside what one gets without looking at any face.
+
+    Args:
+        metrics: Of `score`.
+
+    Returns:
+        A table to show: one row a measure, with units.
+    """
+    rows = {
+        "mean age error, years": ("age_mae_years", "median_age_mae_years", "{:.2f}"),
+        "age within 5 years": ("age_cs5", "median_age_cs5", "{:.1%}"),
+        "gender right": ("gender_accuracy", "majority_accuracy", "{:.1%}"),
+        "gender cross-entropy": ("gender_cross_entropy", "frequency_cross_entropy", "{:.3f}"),
+    }
+    columns = ("the network", "without looking at faces")
+    return pd.DataFrame.from_dict(
+        {
+            title: [form.format(metrics[name]) for name in names]
+            for title, (*names, form) in rows.items()
+        },
+        orient="index",
+        columns=columns,
+    )
+
+
+def group_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Picks out of a table of `by_group` what a person wants to see, as texts with units."""
+    return pd.DataFrame(
+        {
+            "faces": table["count"].map("{:,.0f}".format),
+            "mean age error, years": table["age_mae_years"].map("{:.2f}".format),
+            "… of the median": table["median_age_mae_years"].map("{:.2f}".format),
+            "mean age too old by, years": table["age_bias_years"].map("{:+.2f}".format),
+            "gender right": table["gender_accuracy"].map("{:.1%}".format),
+            "… of the majority": table["majority_accuracy"].map("{:.1%}".format),
+        }
+    )
 
 
 def summary(metrics: dict) -> str:
@@ -289,7 +367,6 @@ def main(arguments: list[str] | None = None) -> int:
         import tensorflow as tf
 
         from imdb_wiki.pipeline import read_split
-        from imdb_wiki.training import append_result, current_commit, hardware
 
         tf.config.list_physical_devices()  # the first look for a GPU is what it talks about
     if options.batch_size < 1:
@@ -305,9 +382,12 @@ def main(arguments: list[str] | None = None) -> int:
         options.batch_size,
         options.flip_averaging,
     )
-    predictions = predict(model, frame, options.batch_size, flip_averaging=options.flip_averaging)
-    metrics = write_evaluation(options.output_dir, frame, predictions, train_frame, constants)
+    predictions = predict(model, frame, options.batch_size, 1, options.flip_averaging)
+    metrics = write_evaluation(
+        options.output_dir, frame, predictions, train_frame, constants
+    ).metrics
     row = {
+        "time": now(),
         "data": " ".join(options.prepared_dirs),
         "split": options.split,
         "model": str(options.model),
@@ -315,12 +395,15 @@ def main(arguments: list[str] | None = None) -> int:
         "parameters": model.count_params(),
         "image_size": model.input_shape[1],
         "flip_averaging": options.flip_averaging,
-        **{name: round(v, 4) for name, v in metrics.items() if isinstance(v, int | float)},
+        **rounded(metrics),
         "hardware": hardware(),
         "commit": current_commit(),
     }
+    row |= {n: v for n, v in training_facts(options.model).items() if n not in row}
     append_result(options.results_csv or options.output_dir / "results.csv", row)
     print(summary(metrics))
+    if options.split == "test":
+        print(*count_test_reading(options.prepared_dirs, options.model), sep="\n")
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     return 0

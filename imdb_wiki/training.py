@@ -1,9 +1,6 @@
-"""Training: device, augmentation, losses, callbacks, and the row that a run leaves behind."""
+"""Training of the two-branch network: device, augmentation, losses, callbacks."""
 
-import csv
-import os
-import platform
-import subprocess
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -14,8 +11,14 @@ import tensorflow as tf
 from keras import layers
 
 from imdb_wiki.pipeline import make_dataset, named_broken_images
+from imdb_wiki.progress import EpochProgress
+from imdb_wiki.results import HISTORY_FILE, LOGS_DIR, MODEL_FILE, hardware, set_aside, start_run
 
-MODEL_FILE, HISTORY_FILE, LOGS_DIR = "model.keras", "history.csv", "logs"
+# Also found here, where the notebook and older code look for them.
+from imdb_wiki.results import append_result as append_result
+from imdb_wiki.results import current_commit as current_commit
+from imdb_wiki.watchers import HistoryFile, NetworkCheckpoint, StopAtNaN
+
 # Labels in the shapes that the pipeline gives them, for what only needs to know those.
 ONE_FACE = {"age_years": np.zeros((1, 1), np.float32), "gender": np.zeros((1, 1), np.int32)}
 
@@ -46,27 +49,27 @@ def strategy() -> tf.distribute.Strategy:
 
 
 def set_mixed_precision(enabled: bool) -> None:
-    """Lets networks that are built from now on compute in half precision.
+    """Lets networks that are built from now on compute in half precision (bfloat16).
 
-    Worth it on GPUs with tensor cores; CPUs become slower. The outputs stay float32.
+    Worth it on GPUs from 2020 on (NVIDIA's compute capability 8.0), which have units for it; CPUs
+    become slower. bfloat16 has float32's range, so small gradients do not vanish and need no
+    scaling. The outputs stay float32.
 
     Args:
         enabled: Whether to use half precision for what stands between image and outputs.
     """
-    keras.mixed_precision.set_global_policy("mixed_float16" if enabled else "float32")
+    keras.mixed_precision.set_global_policy("mixed_bfloat16" if enabled else "float32")
 
 
-def hardware() -> str:
-    """Says what computes, for the results table: `2 × NVIDIA A100` or `x86_64 CPU, 8 cores`."""
+def device_sentence() -> str:
+    """Says what computes, and what that means for one's patience."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        return f"{len(gpus)} × {details.get('device_name', 'GPU')}"
-    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
+        return f"computing on {hardware()}"
+    return f"no GPU found: computing on {hardware()}, which is slower by a factor of ten or more"
 
 
-def with_augmentation(
-    network: keras.Model,
+def augmentation_layers(
     seed: int = 0,
     flip: bool = True,
     translation: float = 0.05,
@@ -74,24 +77,20 @@ def with_augmentation(
     rotation: float = 0.0,
     brightness: float = 0.1,
     contrast: float = 0.0,
-) -> keras.Model:
-    """Puts light augmentation before a network, for training only.
-
-    Fit the returned model, save the given one: they share their weights, and outside training
-    they answer the same.
+) -> list[keras.Layer]:
+    """Makes the random layers that change training images lightly; 0 leaves a layer out.
 
     Args:
-        network: A model of the contract in `networks.py`.
         seed: Seed of the random layers.
         flip: Whether to mirror half of the images.
-        translation: Largest shift, as a share of the side; 0 leaves it out, as for all that follow.
+        translation: Largest shift, as a share of the side.
         zoom: Largest change of scale, as a share.
         rotation: Largest rotation, as a share of a whole turn; 0.01 is 3.6 degrees.
         brightness: Largest shift of all values, as a share of 255.
         contrast: Largest change of contrast, as a share.
 
     Returns:
-        A model with the network's input and outputs.
+        Layers for images (batch, height, width, 3), 0–255, in the order in which they are applied.
     """
     # What moves out of the picture is filled by its edge, as the preparation pads.
     edge = {"fill_mode": "nearest", "dtype": "float32"}
@@ -104,11 +103,45 @@ def with_augmentation(
         brightness and layers.RandomBrightness(brightness, seed=seed + 4, **light),
         contrast and layers.RandomContrast(contrast, seed=seed + 5, **light),
     ]
+    return [layer for layer in random_layers if layer]
+
+
+def augmented(images: np.ndarray, seed: int = 0, **amounts) -> np.ndarray:
+    """Changes images as the training does, to look at them.
+
+    Args:
+        images: (count, height, width, 3), RGB, 0–255.
+        seed: Another seed makes other changes.
+        **amounts: As for `augmentation_layers`.
+
+    Returns:
+        (count, height, width, 3) uint8.
+    """
+    changed = tf.cast(images, tf.float32)
+    for layer in augmentation_layers(seed, **amounts):
+        changed = layer(changed, training=True)
+    return np.clip(np.round(changed), 0, 255).astype("uint8")
+
+
+def with_augmentation(network: keras.Model, seed: int = 0, **amounts) -> keras.Model:
+    """Puts light augmentation before a network, for training only.
+
+    Fit the returned model, save the given one: they share their weights, and outside training
+    they answer the same.
+
+    Args:
+        network: A model of the contract in `networks.py`.
+        seed: Seed of the random layers.
+        **amounts: As for `augmentation_layers`.
+
+    Returns:
+        A model with the network's input and outputs.
+    """
     image = keras.Input(network.input_shape[1:], name="image")  # (batch, 200, 200, 3), 0–255
-    augmented = image
-    for layer in filter(None, random_layers):
-        augmented = layer(augmented)
-    return keras.Model(image, network(augmented), name=f"augmented_{network.name}")
+    changed = image
+    for layer in augmentation_layers(seed, **amounts):
+        changed = layer(changed)
+    return keras.Model(image, network(changed), name=f"augmented_{network.name}")
 
 
 def compile_two_branch(
@@ -170,28 +203,6 @@ def make_variables_of_fit(model: keras.Model, labels: dict) -> None:
     model.compute_metrics(None, labels, answers)  # `fit` sets them back to nothing itself
 
 
-class NetworkCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Saves the plain network whenever the model around it got better.
-
-    The model being fitted holds augmentation and an optimizer, which nobody needs afterwards.
-    """
-
-    def __init__(self, network: keras.Model, path: str | PathLike, **kwargs):
-        """Remembers the network to save.
-
-        Args:
-            network: What to save, uncompiled.
-            path: Where to, ending in `.keras`.
-            **kwargs: Of `keras.callbacks.ModelCheckpoint`, e.g. `monitor`.
-        """
-        super().__init__(path, save_best_only=True, **kwargs)
-        self.network = network
-
-    def _save_model(self, epoch, batch, logs):
-        if self._should_save_model(epoch, batch, logs, self.filepath):
-            save_model(self.network, self.filepath)
-
-
 def callbacks(
     network: keras.Model,
     run_dir: str | PathLike,
@@ -222,8 +233,8 @@ def callbacks(
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     return [
-        NetworkCheckpoint(network, run_dir / MODEL_FILE, monitor=monitor, mode="min"),
-        keras.callbacks.CSVLogger(run_dir / HISTORY_FILE),
+        StopAtNaN(run_dir),
+        NetworkCheckpoint(network, run_dir / MODEL_FILE, save_model, monitor=monitor, mode="min"),
         keras.callbacks.TensorBoard(run_dir / LOGS_DIR, write_graph=False),
         keras.callbacks.LearningRateScheduler(
             lambda epoch, learning_rate: learning_rate * (learning_rate_decay if epoch else 1.0)
@@ -234,6 +245,7 @@ def callbacks(
         keras.callbacks.EarlyStopping(
             monitor, mode="min", patience=early_stopping_patience, restore_best_weights=True
         ),
+        HistoryFile(run_dir / HISTORY_FILE),  # last: the others add to what it writes
     ]
 
 
@@ -252,12 +264,15 @@ def train(
     gender_loss_weight: float = 1.0,
     augmentation: dict | None = None,
     watching: dict | None = None,
-    verbose: int | str = "auto",
+    constants: Mapping[str, object] | None = None,
+    verbose: int = 1,
 ) -> pd.DataFrame:
     """Fits a network: the pipelines, augmentation, losses and callbacks of this module in a row.
 
     Build the network under `strategy().scope()` for several GPUs. Afterwards it holds its best
-    epoch's weights, and so does `run_dir/model.keras`.
+    epoch's weights, and so does `run_dir/model.keras`. Stopped in between, `model.keras` holds
+    the best epoch so far, and `history.csv` all that were finished. A training that is in the
+    folder already is moved to `run_dir/earlier-1` and so on.
 
     Args:
         network: A model of the contract in `networks.py`; its input says the image size.
@@ -271,16 +286,21 @@ def train(
         age_loss: A Keras loss on years.
         age_loss_weight: Weight of the age loss, per year.
         gender_loss_weight: Weight of the cross-entropy.
-        augmentation: Keywords of `with_augmentation`; None for its defaults.
+        augmentation: Keywords of `augmentation_layers`; None for its defaults.
         watching: Keywords of `callbacks`, such as patience; None for their defaults.
-        verbose: As for `keras.Model.fit`.
+        constants: What `run.json` shall hold of decisions taken elsewhere, by name.
+        verbose: Whether to show progress, 0 or 1.
 
     Returns:
-        The history: one row an epoch, columns as in `history.csv`.
+        The history: one row an epoch, as in `history.csv`.
 
     Raises:
-        InputError: An image is missing or broken; the message names it.
+        InputError: An image is missing or broken; the message names it. Or the loss became NaN.
     """
+    run_dir = Path(run_dir)
+    aside = set_aside(run_dir)
+    if aside and verbose:
+        print(f"the training that was in {run_dir} is now in {aside}")
     image_size = network.input_shape[1:3]
     train_data = make_dataset(train_frame, image_size, batch_size, training=True, seed=seed)
     val_data = make_dataset(val_frame, image_size, batch_size)
@@ -289,21 +309,28 @@ def train(
         model = with_augmentation(network, seed, **(augmentation or {}))
         compile_two_branch(model, learning_rate, age_loss, age_loss_weight, gender_loss_weight)
     watchers = callbacks(network, run_dir, **(watching or {}))
-    try:
-        with named_broken_images(train_frame, val_frame):
-            history = model.fit(
-                train_data,
-                validation_data=val_data,
-                epochs=epochs,
-                callbacks=watchers,
-                shuffle=False,  # by Keras: the pipeline does it
-                verbose=verbose,
-            )
-    finally:  # Keras leaves history.csv open when fit is cut short
-        for watcher in watchers:
-            if isinstance(watcher, keras.callbacks.CSVLogger) and watcher.csv_file:
-                watcher.csv_file.close()
-    return pd.DataFrame({"epoch": history.epoch, **history.history})
+    start_run(
+        run_dir,
+        {
+            "data": " ".join(dict.fromkeys(train_frame.get("folder", []))),
+            "network": network.name,
+            "parameters": network.count_params(),
+            "image_size": list(image_size) if len(set(image_size)) > 1 else image_size[0],
+            "train_count": len(train_frame),
+            "val_count": len(val_frame),
+            "constants": dict(constants or {}),
+        },
+    )
+    with named_broken_images(train_frame, val_frame):
+        model.fit(
+            train_data,
+            validation_data=val_data,
+            epochs=epochs,
+            callbacks=[*watchers, EpochProgress(epochs, marks_best=True)] if verbose else watchers,
+            shuffle=False,  # by Keras: the pipeline does it
+            verbose=0,  # its bars are stored whole by notebooks, half a megabyte an epoch
+        )
+    return watchers[-1].frame()
 
 
 def save_model(model: keras.Model, path: str | PathLike) -> None:
@@ -328,45 +355,3 @@ def save_model(model: keras.Model, path: str | PathLike) -> None:
     partial = path.with_name(f"partial-{path.name}")
     plain.save(partial)
     partial.replace(path)
-
-
-def current_commit() -> str:
-    """Names the checkout's commit for the results table, with a `+` if files differ from it.
-
-    Returns:
-        A short hash such as `1a2b3c4+`, or an empty text outside a git checkout.
-    """
-    describe = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
-    except OSError:  # no git on this machine
-        return ""
-    return done.stdout.strip()
-
-
-def append_result(csv_path: str | PathLike, row: dict) -> None:
-    """Appends one run to the results table.
-
-    A column that the table does not have yet is added to its end, and stays empty for older rows.
-
-    Args:
-        csv_path: The table; made if it does not exist.
-        row: Column names and values: constants, image size, seed, split sizes, commit, hardware,
-            minutes, metrics.
-    """
-    csv_path = Path(csv_path)
-    rows, columns = [], []
-    if csv_path.is_file():
-        with csv_path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), list(reader.fieldnames or [])
-    columns += [name for name in row if name not in columns]
-    csv_path.parent.mkdir(parents=True, exist_ok=True)
-    partial = csv_path.with_name(f"partial-{csv_path.name}")  # a killed run leaves the old table
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
-    partial.replace(csv_path)
