@@ -11,3 +11,6 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 # TensorFlow reads this when it is imported: oneDNN's convolutions take half the time of its others
 # on a CPU, and are not the default on all of them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Keras reads this when it is imported. The pipelines are TensorFlow's, so it is the backend here,
+# whatever the shell or keras.json say for other projects.
+os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -5,9 +5,12 @@ import contextlib
 import functools
 import math
 import os
+import re
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from imdb_wiki.errors import InputError
 
@@ -79,41 +82,145 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def tell(text: str) -> None:
+    """Prints a line to standard error, or nowhere if that is closed (`print` would use the other).
+
+    Args:
+        text: One line, whatever characters it has.
+    """
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
+
+
 def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
     """Makes a command's `main` say in one line why it ends, without a traceback.
 
     Wrong input or a file that cannot be read or written: exit code 2, with the file's name. Ctrl-C:
-    exit code 130, as shells expect.
+    exit code 130, as shells expect; if the `KeyboardInterrupt` has a message, such as how to go on,
+    it is said as well.
     """
 
     @functools.wraps(main)
     def wrapped(*arguments, **options) -> int:
         try:
             return main(*arguments, **options)
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
+        except KeyboardInterrupt as why:
+            tell("; ".join(["stopped", *map(str, why.args)]))
             return 130
         except OSError as error:
             where = f"{error.filename}: " if error.filename and error.strerror else ""
-            print(f"error: {where}{error.strerror or first_line(error)}", file=sys.stderr)
+            tell(f"error: {where}{error.strerror or first_line(error)}")
             return 2
         except InputError as error:
-            print(f"error: {first_line(error)}", file=sys.stderr)
+            tell(f"error: {first_line(error)}")
             return 2
 
     return wrapped
 
 
+# Any of these is there where an NVIDIA driver is: on Linux, in a container, under Windows (WSL2).
+NVIDIA_DRIVER_FILES = (
+    "/proc/driver/nvidia/version",
+    "/dev/nvidia0",
+    "/usr/lib/wsl/lib/libcuda.so.1",
+)
+# A line of TensorFlow's log begins with its level, Info to Fatal, before or after the time:
+# "E0000 00:00:1795.7 649 cuda_platform.cc:52] …" or "2026-01-31 12:00:00.1: E cuda_dnn.cc:8] …".
+_LOG_LEVEL = re.compile(r"(?:[\d-]{10} [\d:.]+ )?([IWEF])(?:\d{4})? ")
+_NO_GPU = re.compile(r"GPUs? will not be used|Cannot dlopen|Skipping registering GPU")
+_HARMLESS = re.compile(r"has already been registered|already registered")  # said as errors
+
+
+def has_nvidia_driver() -> bool:
+    """Says whether this machine has an NVIDIA driver: its GPU's errors are worth reading then."""
+    return any(map(os.path.exists, NVIDIA_DRIVER_FILES))
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow and Keras without their log, and sets Keras up as this project needs it.
+
+    The first thing that a command or a notebook does after it has read its options. What the
+    shell or `~/.keras/keras.json` say for other projects does not change a training here. Where
+    there is an NVIDIA driver, a GPU's errors are printed, and a line if TensorFlow finds no GPU.
+
+    Raises:
+        InputError: Keras was imported before this package, with another backend than TensorFlow,
+            or cannot read its own settings.
+    """
+    with quiet_tensorflow():
+        try:
+            import keras
+        except ValueError as error:  # what it says of a wrong value in keras.json
+            raise InputError(
+                f"Keras cannot read its settings, keras.json in $KERAS_HOME or ~/.keras: "
+                f"{first_line(error)}"
+            ) from error
+        backend = keras.config.backend()
+        if backend != "tensorflow":
+            raise InputError(
+                f"Keras was imported before imdb_wiki and computes with {backend}, not with "
+                "TensorFlow: import imdb_wiki first"
+            )
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")  # the first look for one is logged as well
+    tf.get_logger().setLevel("ERROR")  # Python's part of the log: retracing and the like
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if has_nvidia_driver() and not gpus and not hidden:
+        tell(
+            "TensorFlow finds no GPU and computes on the processor, though this machine has an "
+            f'NVIDIA driver: pip install "tensorflow[and-cuda]=={tf.__version__}" brings what a '
+            "GPU needs"
+        )
+
+
 @contextlib.contextmanager
 def quiet_tensorflow():
-    """Mutes standard error: on import, TensorFlow's C++ talks past its own log level."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is raised as well
+    """Keeps what is written to standard error back, and prints of it only a GPU's errors.
+
+    TensorFlow's C++ writes there when it is imported and when it looks for a GPU, past its own log
+    level. Without an NVIDIA driver nothing of that is worth reading: what is wrong is raised as
+    well. Works in a Jupyter kernel too, whose standard error is a pipe.
+    """
+    # From now on: with a GPU only errors, else nothing.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if has_nvidia_driver() else "3")
+    if sys.stderr is None:  # closed: nothing would be read, and 2 may be another file by now
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with _log_file() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            log.seek(0)
+            for line in _news_of_a_gpu(log.read().decode(errors="replace")):
+                tell(line)
+
+
+def _log_file() -> BinaryIO:
+    """Takes what is written to standard error; without a driver nobody will read it."""
+    if has_nvidia_driver():
+        with contextlib.suppress(OSError):  # a full disk must not end what may not even write
+            return tempfile.TemporaryFile()
+    return Path(os.devnull).open("r+b")
+
+
+def _news_of_a_gpu(log: str) -> Iterator[str]:
+    """TensorFlow's lines that are errors or say that a GPU cannot be used, each said once."""
+    said = set()
+    for line in log.splitlines():
+        level, text = _LOG_LEVEL.match(line), line.partition("] ")[2]
+        if level is None or text in said or _HARMLESS.search(line):
+            continue
+        if level[1] in "EF" or _NO_GPU.search(line):
+            said.add(text)
+            yield line

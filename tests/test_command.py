@@ -1,11 +1,43 @@
 """The command lines' shared parts: ranges of numbers, and ends said in one line."""
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 
+import keras
 import pytest
 
-from imdb_wiki.command import number, says_errors_in_one_line, whole_number, yes_or_no
+from imdb_wiki import command
+from imdb_wiki.command import (
+    number,
+    quiet_tensorflow,
+    says_errors_in_one_line,
+    start_tensorflow,
+    tell,
+    whole_number,
+    yes_or_no,
+)
 from imdb_wiki.errors import InputError
+from tests.conftest import REPOSITORY
+
+# As TensorFlow writes it: before its log is set up and after, good news and bad.
+LOG = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1795630478.096371   14358 port.cc:153] oneDNN custom operations are on.
+I0000 00:00:1795630478.096371   14358 cudart_stub.cc:31] Could not find cuda drivers on your \
+machine, GPU will not be used.
+I0000 00:00:1795630482.477968   14358 cudart_stub.cc:31] Could not find cuda drivers on your \
+machine, GPU will not be used.
+E0000 00:00:1795630482.477968   14358 cuda_dnn.cc:8] Unable to register cuDNN factory: \
+Attempting to register factory for plugin cuDNN when one has already been registered
+2026-01-31 12:00:00.123456: E cuda_platform.cc:52] failed call to cuInit: UNKNOWN ERROR (303)
+2026-01-31 12:00:00.123456: I gpu_device.cc:20] Created device GPU:0
+""".replace("\\\n", "")
+NEWS = """I0000 00:00:1795630478.096371   14358 cudart_stub.cc:31] Could not find cuda drivers on \
+your machine, GPU will not be used.
+2026-01-31 12:00:00.123456: E cuda_platform.cc:52] failed call to cuInit: UNKNOWN ERROR (303)
+""".replace("\\\n", "")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +69,7 @@ def test_a_number_outside_its_range_is_said_with_the_range(kind, good, bad, mess
         (OSError(28, "No space left on device", "a.csv"), 2, "error: a.csv: No space left on"),
         (OSError("odd"), 2, "error: odd\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
+        (KeyboardInterrupt("it goes on"), 130, "stopped; it goes on\n"),
     ],
 )
 def test_a_command_says_in_one_line_why_it_ends(error, code, said, capsys):
@@ -48,3 +81,88 @@ def test_a_command_says_in_one_line_why_it_ends(error, code, said, capsys):
     text = capsys.readouterr().err
     assert text.startswith(said)
     assert text.count("\n") == 1
+
+
+def test_a_line_for_a_closed_standard_error_does_not_go_to_standard_output(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    tell("an error")
+    with quiet_tensorflow():
+        pass
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("driver", "said"), [(True, NEWS), (False, "")])
+def test_of_tensorflows_log_only_a_gpus_errors_are_printed(
+    driver, said, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "version").touch()
+    files = [str(tmp_path / "absent"), str(tmp_path / "version")]
+    monkeypatch.setattr(command, "NVIDIA_DRIVER_FILES", files if driver else files[:1])
+    with pytest.raises(ZeroDivisionError), quiet_tensorflow():
+        os.write(2, LOG.encode())
+        _ = 1 / 0
+    os.write(2, b"said afterwards\n")
+    assert capfd.readouterr() == ("", said + "said afterwards\n")
+
+
+def run_python(code: str, **variables: str) -> subprocess.CompletedProcess:
+    """Python code in a process of its own, without what the tests' own process has imported."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_tensorflow_starts_silently_whatever_is_set_for_other_projects(tmp_path):
+    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}
+    (tmp_path / "keras.json").write_text(json.dumps(settings | {"backend": "jax"}))
+    done = run_python(
+        "from imdb_wiki.command import start_tensorflow\n"
+        "start_tensorflow()\n"
+        "import keras, tensorflow as tf\n"
+        "from keras import config\n"
+        "@tf.function\n"
+        "def traced(x): return x\n"
+        "for number in range(8): traced(number)  # eight traces: TensorFlow would warn\n"
+        "print(config.backend(), config.image_data_format(), config.floatx(), config.epsilon(),\n"
+        "      config.max_epochs(), keras.layers.Conv2D(1, 3).data_format)",
+        KERAS_HOME=str(tmp_path),
+        KERAS_BACKEND="torch",
+        KERAS_MAX_EPOCHS="1",
+    )
+    assert done.stderr == ""
+    assert done.stdout == "tensorflow channels_last float32 1e-07 None channels_last\n"
+
+
+def test_a_gpu_that_cannot_be_used_is_said():
+    done = run_python(
+        "import sys\n"
+        "from imdb_wiki import command\n"
+        "command.NVIDIA_DRIVER_FILES = [sys.executable]\n"
+        "command.start_tensorflow()",
+        CUDA_VISIBLE_DEVICES="0",
+    )
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("TensorFlow finds no GPU and computes on the processor"), lines
+    assert len(lines) == len(set(lines)) <= 4
+
+
+def test_a_wrong_value_in_keras_json_is_one_line(tmp_path):
+    (tmp_path / "keras.json").write_text('{"floatx": "int8"}')
+    done = run_python(
+        "from imdb_wiki.command import says_errors_in_one_line, start_tensorflow\n"
+        "raise SystemExit(says_errors_in_one_line(start_tensorflow)())",
+        KERAS_HOME=str(tmp_path),
+    )
+    assert done.returncode == 2
+    assert "keras.json in $KERAS_HOME or ~/.keras: Invalid `floatx`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_keras_imported_before_with_another_backend_is_said(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    with pytest.raises(InputError, match="computes with torch, not with TensorFlow: import imdb_w"):
+        start_tensorflow()
