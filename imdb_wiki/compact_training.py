@@ -12,10 +12,13 @@ labels (`--teacher_weight`); the first must have been trained on the same split.
 
 import argparse
 import dataclasses
+import hashlib
 import io
 import json
 import math
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -41,15 +44,11 @@ from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.recipe import Recipe, add_recipe_arguments, recipe_of
-from imdb_wiki.training import (
-    HISTORY_FILE,
-    MODEL_FILE,
-    ONE_FACE,
-    make_variables_of_fit,
-    save_model,
-    seed_everything,
-)
+from imdb_wiki.results import HISTORY_FILE, MODEL_FILE, read_history, read_json
+from imdb_wiki.training import ONE_FACE, make_variables_of_fit, save_model, seed_everything
+from imdb_wiki.watchers import StopAtNaN
 
+MEMORY_DIR = "/dev/shm"  # Linux' folder in memory
 RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
 TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
 
@@ -165,10 +164,10 @@ def train_compact(
         raise InputError(
             f"{len(recipe.folder_shares)} folder shares for {len(prepared_dirs)} prepared folders"
         )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    _keep_recipe(run_dir / RECIPE_FILE, {"data": prepared_dirs} | dataclasses.asdict(recipe))
     train_frame = read_split(prepared_dirs, "train")
     val_frame = read_split(prepared_dirs, "val")
+    data = {"data": prepared_dirs, "data_digest": _digest(train_frame, val_frame)}
+    _keep_recipe(run_dir, data | dataclasses.asdict(recipe))
     seed_everything(recipe.seed)
     keras.mixed_precision.set_global_policy(
         "mixed_bfloat16" if recipe.mixed_precision else "float32"
@@ -181,7 +180,7 @@ def train_compact(
         _start(network, recipe, run_dir, train_frame, verbose)
     teaches = recipe.start_from and recipe.teacher_weight > 0
     taught = np.load(run_dir / TEACHER_FILE) if teaches else None
-    callbacks = [_SeedEachEpoch(recipe.seed)]
+    callbacks = [_SeedEachEpoch(recipe.seed), StopAtNaN(run_dir)]
     if recipe.average_momentum > 0:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
     if verbose:
@@ -270,36 +269,78 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
         norm.momentum = momentum
 
 
-def _keep_recipe(path: Path, recipe: dict) -> None:
+def _digest(*frames: pd.DataFrame) -> str:
+    """Names the rows that a training goes by: it must not go on over others, or in other order."""
+    digest = hashlib.blake2b(digest_size=8)
+    for frame in frames:
+        digest.update(frame[["filename", "age", "gender"]].to_csv(index=False).encode())
+    return digest.hexdigest()
+
+
+def _keep_recipe(run_dir: Path, recipe: dict) -> None:
+    """Writes `recipe.json`; refuses another recipe once an epoch of the one there is finished."""
+    path = run_dir / RECIPE_FILE
     text = json.dumps(recipe, indent=1)
     recipe = json.loads(text)  # as it will be read: tuples are lists there
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name, value in recipe.items() if before.get(name) != value]
+    has_begun = (run_dir / MODEL_FILE).exists() or _states(run_dir)
+    if has_begun and path.is_file():
+        before = read_json(path)
+        # What an earlier version of this code did not write is not compared.
+        changed = [name for name, value in recipe.items() if before.get(name, value) != value]
+        if changed == ["data_digest"]:
+            raise InputError(
+                f"{run_dir}: the prepared folders have changed since this training began: name "
+                "another folder, or prepare them as they were"
+            )
         if changed:
             raise InputError(f"{path}: the training there differs in {', '.join(changed)}")
+    run_dir.mkdir(parents=True, exist_ok=True)
     write_whole(path, text + "\n")
+
+
+def _states(run_dir: Path) -> dict[int, Path]:
+    """The states on disk, by the number of epochs that they hold."""
+    paths = run_dir.glob(STATE_FILE.format("*"))
+    numbers = {path.name.removeprefix("state-").split(".")[0]: path for path in paths}
+    return {int(number): path for number, path in numbers.items() if number.isdecimal()}
 
 
 def _keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs: int) -> None:
     """Writes weights, optimizer and history; the new state stands before the old one goes."""
-    partial = run_dir / "partial.weights.h5"
-    network.save_weights(partial)
-    pd.DataFrame(history).to_csv(run_dir / HISTORY_FILE, index=False)
-    partial.replace(run_dir / STATE_FILE.format(epochs))
-    for path in run_dir.glob(STATE_FILE.format("*")):
-        if path.name != STATE_FILE.format(epochs):
+    # HDF5 crashes the process where a disk is full, so it writes to memory where there is a folder
+    # for that, and what it wrote is copied.
+    memory_dir = MEMORY_DIR if os.access(MEMORY_DIR, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="imdb_wiki-", dir=memory_dir) as folder:
+        path = Path(folder, STATE_FILE.format(epochs))
+        network.save_weights(path)
+        state = path.read_bytes()
+    # First the history: a row whose state is missing is left out when the training goes on.
+    write_whole(run_dir / HISTORY_FILE, pd.DataFrame(history).to_csv(index=False))
+    write_whole(run_dir / STATE_FILE.format(epochs), state)
+    for number, path in _states(run_dir).items():
+        if number != epochs:
             path.unlink()
 
 
 def _restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
     """Loads the last whole epoch's state; returns the history up to it and the next epoch."""
-    states = list(run_dir.glob(STATE_FILE.format("*")))
+    states = _states(run_dir)
     if not states:
         return [], 0
-    epochs, path = max((int(path.name.split("-")[1].split(".")[0]), path) for path in states)
-    network.load_weights(path)
-    history = pd.read_csv(run_dir / HISTORY_FILE)
+    epochs, path = max(states.items())
+    try:
+        network.load_weights(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no whole state of this training: {error}") from error
+    history_path = run_dir / HISTORY_FILE
+    if not history_path.exists():
+        return [], epochs
+    try:
+        history = read_history(history_path)
+    except InputError as error:
+        raise InputError(
+            f"{error}; move it away, and the training goes on without the rows before"
+        ) from error
     return history[history["epoch"] < epochs].to_dict(orient="records"), epochs
 
 

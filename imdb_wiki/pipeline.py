@@ -1,6 +1,7 @@
 """From a prepared folder's CSV to batches: decoded in parallel, never the whole set in memory."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -11,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
+from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, SPLIT_NAMES
 
 # Else a CPU hands each step's memory back to the system and fetches it anew, a quarter of its time.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
@@ -43,6 +44,26 @@ def read_split(
     if not frames:
         raise InputError("no prepared folder was given")
     return pd.concat(frames, ignore_index=True)
+
+
+def splits_of(prepared_dirs: Sequence[str | PathLike]) -> list[str]:
+    """Names the splits to read: train and val always, test where every folder has one.
+
+    Args:
+        prepared_dirs: Folders of `imdb_wiki_preparation.py`.
+    """
+    has_test = all((Path(folder) / "test.csv").is_file() for folder in prepared_dirs)
+    return [name for name in SPLIT_NAMES if name != "test" or has_test]
+
+
+def are_drawings(prepared_dirs: Sequence[str | PathLike]) -> bool:
+    """Whether one of the folders holds the drawn sample, by its `report.json`."""
+    for folder in prepared_dirs:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # own folders have no report
+            report = json.loads((Path(folder) / "report.json").read_bytes())
+            if report.get("arguments", {}).get("dataset") == "sample":
+                return True
+    return False
 
 
 def _read_one(prepared_dir: Path, split: str) -> pd.DataFrame:

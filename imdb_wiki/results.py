@@ -132,7 +132,7 @@ def run_row(run_dir: str | PathLike, split: str, metrics: Mapping[str, object]) 
         InputError: The folder lacks a file, or it cannot be read.
     """
     run_dir = Path(run_dir)
-    run, history = _read_json(run_dir / RUN_FILE), read_history(run_dir / HISTORY_FILE)
+    run, history = read_json(run_dir / RUN_FILE), read_history(run_dir / HISTORY_FILE)
     best = history.loc[history["val_loss"].idxmin()]
     measured = {
         "time": now(),
@@ -174,7 +174,7 @@ def training_facts(model_path: str | PathLike) -> dict:
         (path.with_name("recipe.json"), None),
     ):
         if source.is_file():
-            content = _read_json(source)
+            content = read_json(source)
             facts = content.get(part, {}) if part else content
             break
     facts = {f"trained_with_{n}" if n == "data" else n.lower(): v for n, v in facts.items()}
@@ -210,7 +210,12 @@ def read_history(path: Path) -> pd.DataFrame:
     return history
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Reads a file that a training wrote.
+
+    Raises:
+        InputError: It is missing or no JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -318,6 +318,7 @@ def test_norms_are_measured_over_pictures_as_they_are(prepared_dir, whole, tmp_p
 def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
     begun = {"data": [prepared_dir]} | asdict(replace(SMALL, epochs=1))
     (tmp_path / "recipe.json").write_text(json.dumps(begun))
+    (tmp_path / "state-1.weights.h5").touch()
     with pytest.raises(InputError, match="differs in epochs, learning_rate"):
         train_compact([prepared_dir], tmp_path, replace(SMALL, learning_rate=1.0), verbose=0)
 

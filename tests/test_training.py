@@ -1,6 +1,3 @@
-import csv
-import shutil
-import subprocess
 from pathlib import Path
 
 import keras
@@ -9,11 +6,12 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from imdb_wiki import results, training
+from imdb_wiki import training
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import evaluate, predict
 from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
+from imdb_wiki.results import run_row
 from tests.prepared import write_noise, write_prepared
 from tests.test_networks import SMALL
 
@@ -152,6 +150,34 @@ def test_a_broken_image_ends_training_with_its_name(frames, tmp_path):
         run(frames, tmp_path, epochs=1)
 
 
+def test_a_loss_that_is_no_number_ends_training_and_leaves_the_good_model(frames, tmp_path):
+    good = two_branch_cnn(**SMALL)
+    training.save_model(good, tmp_path / "model.keras")
+    with pytest.raises(InputError, match=r"loss is NaN or infinite in epoch 1: .*learning rate"):
+        run(frames, tmp_path, age_loss_weight=float("inf"))
+    assert not (tmp_path / "model.keras").exists()
+    kept = keras.saving.load_model(tmp_path / "earlier-1" / "model.keras")
+    assert all(np.array_equal(*pair) for pair in zip(kept.weights, good.weights, strict=True))
+
+
+def test_a_second_training_in_the_folder_keeps_the_first(frames, tmp_path, capsys):
+    run(frames, tmp_path, epochs=1)
+    first = (tmp_path / "history.csv").read_bytes()
+    run(frames, tmp_path, epochs=2, verbose=1, constants={"EPOCHS": 2})
+    assert (tmp_path / "earlier-1" / "history.csv").read_bytes() == first
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 2
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("earlier-1")
+    # Where nobody watches, one line an epoch is all that is written.
+    assert [line.split("  ")[0] for line in said[1:]] == ["epoch 1/2", "epoch 2/2"]
+    assert "validation" in said[1] and "years" in said[1] and "%" in said[1]
+    row = run_row(tmp_path, "val", {"age_mae_years": 8.12345, "train_majority_gender": "male"})
+    assert row["epochs"] == row["epochs_set" if "epochs_set" in row else "epochs"] == 2
+    assert row["run_dir"] == str(tmp_path) and row["age_mae_years"] == 8.1235
+    assert row["train_count"] == 10 and row["val_count"] == 5
+    assert len(row["val_age_mae_years_by_epoch"].split()) == 2
+
+
 @pytest.fixture
 def noise(tmp_path):
     return np.stack([write_noise(tmp_path / "n.jpg", 16, 16, seed) for seed in range(6)])
@@ -198,43 +224,6 @@ def test_augmentation_follows_the_seed_and_differs_each_step(noise):
 def test_light_augmentation_is_light(noise):
     _, answer = augmented(noise)
     assert np.abs(answer(True).mean((1, 2, 3)) - noise.mean((1, 2, 3))).max() < 50
-
-
-def test_the_results_table_grows_rows_and_columns(tmp_path):
-    path = tmp_path / "results" / "results.csv"
-    training.append_result(path, {"seed": 0, "note": 'a, "quoted"\nnote'})
-    training.append_result(path, {"age_mae_years": 8.5, "seed": 1})
-    training.append_result(path, {"seed": 2})
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["seed", "note", "age_mae_years"]
-    assert [row["seed"] for row in rows] == ["0", "1", "2"]
-    assert rows[0]["note"] == 'a, "quoted"\nnote'
-    assert [row["age_mae_years"] for row in rows] == ["", "8.5", ""]
-    assert [file.name for file in path.parent.iterdir()] == ["results.csv"]
-
-
-def test_the_commit_marks_changed_files(tmp_path, monkeypatch):
-    if not shutil.which("git"):
-        pytest.skip("no git")
-    module = tmp_path / "imdb_wiki" / "training.py"
-    module.parent.mkdir()
-    module.write_text("")
-    monkeypatch.setattr(results, "__file__", str(module))
-    # A folder around tmp_path may be a repository: git must not look there.
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert training.current_commit() == ""
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
-        subprocess.run([*git, *command], cwd=tmp_path, check=True)
-    clean = training.current_commit()
-    assert len(clean) >= 7 and not clean.endswith("+")
-    module.write_text("changed")
-    assert training.current_commit() == clean + "+"
-
-
-def test_hardware_is_named():
-    assert "core" in training.hardware() or "×" in training.hardware()
 
 
 def test_one_device_needs_no_mirroring():
