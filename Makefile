@@ -7,12 +7,13 @@ RUN := runs/sample
 # Targets share one environment: under `make -j` they would fill it twice at once.
 .NOTPARALLEL:
 
-demo: .venv/main  ## the embedded sample from nothing to a trained network
+demo: .venv/main  ## the embedded sample from nothing to a trained network, in runs/sample or the next number
 	$(BIN)/python imdb_wiki_preparation.py --dataset sample --output_dir data/sample
-	mkdir -p $(RUN)
-	$(BIN)/papermill imdb_wiki_gpu.ipynb $(RUN)/notebook.ipynb -p RUN_DIR $(RUN)
-	@$(BIN)/python -c 'import json; from imdb_wiki.evaluation import summary; \
-	  print(summary(json.load(open("$(RUN)/metrics.json"))))'
+	run_dir=$$($(BIN)/python -c 'from imdb_wiki.results import new_run_dir; print(new_run_dir("$(RUN)"))') && \
+	$(BIN)/papermill imdb_wiki_gpu.ipynb $$run_dir/notebook.ipynb -p RUN_DIR $$run_dir -p READ_TEST_SPLIT True && \
+	$(BIN)/python -c 'import json; from imdb_wiki.evaluation import summary; \
+	  print(summary(json.load(open("'$$run_dir'/metrics.json")))); \
+	  print("the executed notebook with all figures: '$$run_dir'/notebook.ipynb")'
 
 test: lint  ## lint and tests; what decides whether a change may land
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not long"

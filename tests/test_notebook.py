@@ -1,20 +1,33 @@
-"""The notebook is clean in git, its constants are literals, and it runs from end to end."""
+"""The notebook is clean in git, its constants are literals, and what it shows is what one sees."""
 
 import ast
+import base64
+import copy
+import io
 import json
 
+import nbclient
 import nbformat
+import numpy as np
 import pandas as pd
 import papermill
 import pytest
+from papermill.parameterize import parameterize_notebook
+from PIL import Image
 
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
 
 NOTEBOOK = REPOSITORY / "imdb_wiki_gpu.ipynb"
 HEADINGS = [
-    *("Set-up and device", "Constants", "Look at the data", "Pipeline", "Network"),
-    *("Training", "Evaluation", "The compact network", "Use"),
+    *("Set-up and device", "Constants", "Look at the data", "Pipeline", "Network", "Training"),
+    *("Evaluation", "Use", "The compact network", "The test split"),
+]
+# Pictures in the order in which they are shown.
+DATA_FIGURES = ["faces", "ages", "gender_balance", "rows_by_rule", "augmentation", "network"]
+EVALUATION_FIGURES = [
+    *("predicted_against_true", "error_by_group", "cumulative_score"),
+    *("reliability", "best_and_worst_faces", "gender_confusion"),
 ]
 
 
@@ -38,50 +51,172 @@ def test_its_headings_are_in_order(notebook):
     assert [line.removeprefix("## ") for line in lines if line.startswith("## ")] == HEADINGS
 
 
-def test_one_cell_of_constants_holds_literals_each_with_unit_or_reason(notebook):
-    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+def constants_cell(notebook) -> int:
+    tagged = [
+        number
+        for number, cell in enumerate(notebook.cells)
+        if "parameters" in cell.metadata.get("tags", [])
+    ]
     assert len(tagged) == 1
-    source = tagged[0].source
-    for statement in ast.parse(source).body:
-        assert isinstance(statement, ast.Assign)
-        ast.literal_eval(statement.value)
-    lines = list(filter(None, source.splitlines()))
+    return tagged[0]
+
+
+def constants(notebook) -> dict:
+    statements = ast.parse(notebook.cells[constants_cell(notebook)].source).body
+    assert all(isinstance(statement, ast.Assign) for statement in statements)
+    return {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
+
+
+def test_one_cell_of_constants_holds_literals_each_with_unit_or_reason(notebook):
+    assert all(name.isupper() for name in constants(notebook))
+    lines = filter(None, notebook.cells[constants_cell(notebook)].source.splitlines())
     assert [line for line in lines if "  # " not in line] == []
 
 
-def test_it_runs_from_end_to_end(tmp_path):
-    for number in range(2):  # two folders, pooled
-        counts = {"train": 24, "val": 10, "test": 11}
-        folder = write_prepared(tmp_path / f"prepared{number}", counts, seed=number)
-        (folder / "rejects.csv").write_text("source,rule,detail\n00/a.jpg,no_face,\n")
-    papermill.execute_notebook(
-        NOTEBOOK,
-        tmp_path / "executed.ipynb",
-        {
-            "PREPARED_DIRS": [str(tmp_path / "prepared0"), str(tmp_path / "prepared1")],
-            "RUN_DIR": str(tmp_path / "run"),
-            "RESULTS_CSV": str(tmp_path / "results.csv"),
-            "IMAGE_SIZE": 32,
-            "BATCH_SIZE": 16,
-            "EPOCHS": 2,
-            "COMPACT_MODEL": "",
-            "COMPACT_EPOCHS": 1,
-            "COMPACT_IMAGE_SIZE": 32,
-        },
-        cwd=REPOSITORY,
-        progress_bar=False,
-        kernel_name="python3",
+def test_early_stopping_can_happen(notebook):
+    values = constants(notebook)
+    assert values["EARLY_STOPPING_PATIENCE"] < values["EPOCHS"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Two prepared folders, and the constants that make a run of seconds of them."""
+    folder = tmp_path_factory.mktemp("notebook")
+    for number in range(2):
+        counts = {"train": 24, "val": 12, "test": 11}
+        prepared = write_prepared(folder / f"prepared{number}", counts, seed=number)
+        (prepared / "rejects.csv").write_text("source,rule,detail\n00/a.jpg,no_face,\n")
+    return folder, {
+        "PREPARED_DIRS": [str(folder / "prepared0"), str(folder / "prepared1")],
+        "RUN_DIR": str(folder / "run"),
+        "RESULTS_CSV": str(folder / "results.csv"),
+        "IMAGE_SIZE": 32,
+        "EPOCHS": 2,
+        "EARLY_STOPPING_PATIENCE": 2,
+        "COMPACT_MODEL": "",
+        "COMPACT_EPOCHS": 1,
+        "COMPACT_IMAGE_SIZE": 32,
+    }
+
+
+@pytest.fixture(scope="module")
+def executed(notebook, small):
+    """Run as papermill runs it; then edited, and run again from the constants cell."""
+    folder, chosen = small
+    first = parameterize_notebook(copy.deepcopy(notebook), chosen)
+    edited = {"SEED": 1, "READ_TEST_SPLIT": True, "COMPACT_MODEL": "models/compact.keras"}
+    second = parameterize_notebook(copy.deepcopy(notebook), {**chosen, **edited})
+    again = second.cells[constants_cell(second) :]
+    both = nbformat.v4.new_notebook(cells=first.cells + again, metadata=notebook.metadata)
+    for number, cell in enumerate(both.cells):
+        cell["id"] = f"cell-{number}"
+    client = nbclient.NotebookClient(
+        both, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(REPOSITORY)}}
     )
-    run_dir = tmp_path / "run"
-    assert (run_dir / "model.keras").is_file()
-    assert len(pd.read_csv(run_dir / "history.csv")) == 2
-    metrics = json.loads((run_dir / "metrics.json").read_text())
+    client.execute()
+    nbformat.write(both, folder / "executed.ipynb")
+    return both.cells[: len(first.cells)], both.cells[len(first.cells) :]
+
+
+def outputs_of(cells) -> list:
+    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def pictures(cells) -> list[np.ndarray]:
+    data = (output.get("data", {}).get("image/png") for output in outputs_of(cells))
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in data if png]
+
+
+def text_of(cells) -> str:
+    outputs = outputs_of(cells)
+    streams = "".join(output.text for output in outputs if output.output_type == "stream")
+    return streams + "\n".join(
+        output.data.get("text/plain", "") for output in outputs if "data" in output
+    )
+
+
+def test_each_figure_is_shown_as_a_picture(executed, small):
+    first, second = executed
+    # Validation shows all figures of an evaluation, the compact network one, the test split all.
+    shown = len(DATA_FIGURES) + len(["training_curves", "use", "compact"]) + len(EVALUATION_FIGURES)
+    assert len(pictures(first)) == shown
+    assert len(pictures(second)) == shown + len(EVALUATION_FIGURES)
+    for picture in pictures(first) + pictures(second):
+        assert picture.shape[1] >= 300
+        assert len(np.unique(picture)) > 2, "an empty picture"
+    assert "<Figure" not in text_of(first + second)
+    kept = {path.stem for path in (small[0] / "run" / "figures").glob("*.png")}
+    assert kept == {*DATA_FIGURES, "training_curves", "use"}
+    for folder in ("run/validation", "run/compact_validation", "run-2", "run-2/validation"):
+        files = {path.stem for path in (small[0] / folder / "figures").glob("*.png")}
+        assert files >= set(EVALUATION_FIGURES)
+
+
+def test_no_cell_writes_to_standard_error(executed):
+    outputs = outputs_of([*executed[0], *executed[1]])
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    assert "no GPU found" in text_of(executed[0]) or "computing on" in text_of(executed[0])
+
+
+def test_progress_is_stored_as_one_line_an_epoch(executed):
+    for cells in executed:
+        (training,) = (c for c in cells if "history = training.train(" in c.source)
+        lines = [line for line in text_of([training]).splitlines() if line]
+        assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_an_edited_run_has_a_folder_and_rows_of_its_own(notebook, executed, small):
+    folder, chosen = small
+    for name in ("run", "run-2"):
+        assert (folder / name / "model.keras").is_file()
+        assert len(pd.read_csv(folder / name / "history.csv")) == 2
+        assert len(list((folder / name / "logs").glob("*/*"))) == 2  # training and validation
+    table = pd.read_csv(folder / "results.csv")
+    assert table["split"].tolist() == ["val", "val", "test"]
+    assert [path.rsplit("/", 1)[-1] for path in table["run_dir"]] == ["run", "run-2", "run-2"]
+    assert table["seed"].tolist() == [0, 1, 1]
+    assert table["train_count"].tolist() == [48] * 3
+    assert table["count"].tolist() == [24, 24, 22]
+    assert table["time"].notna().all()
+    row = table.iloc[0]
+    for name, value in {**constants(notebook), **chosen}.items():
+        column = name.lower() if f"{name.lower()}_set" not in table else f"{name.lower()}_set"
+        written = row[column]
+        assert str(written) == str(value) or written == value or (value == "" and written != written)
+
+
+def test_the_test_split_is_read_when_asked_and_counted(executed, small):
+    folder = small[0]
+    assert not (folder / "run" / "metrics.json").exists()
+    assert "not read: set READ_TEST_SPLIT = True" in text_of(executed[0])
+    metrics = json.loads((folder / "run-2" / "metrics.json").read_text())
     assert metrics["count"] == 22
     assert {"age_mae_years", "median_age_mae_years", "age_cs5"} <= metrics.keys()
     assert {"gender_accuracy", "majority_accuracy", "gender_cross_entropy"} <= metrics.keys()
-    assert len(list((run_dir / "figures").glob("*.png"))) >= 9
-    compact = json.loads((run_dir / "compact_evaluation" / "metrics.json").read_text())
-    assert compact["count"] == 22 and "age_interval_coverage" in compact
-    results = pd.read_csv(tmp_path / "results.csv")
-    assert results["age_mae_years"].tolist() == [round(metrics["age_mae_years"], 4)]
-    assert results["train_count"].tolist() == [48]
+    for number in range(2):
+        assert len(pd.read_csv(folder / f"prepared{number}" / "test_reads.csv")) == 1
+    assert text_of(executed[1]).count("has been read once, now") == 2
+    validation = json.loads((folder / "run" / "validation" / "metrics.json").read_text())
+    assert validation["count"] == 24
+
+
+def test_the_compact_network_is_trained_or_taken(executed, small):
+    trained = json.loads((small[0] / "run" / "compact_validation" / "metrics.json").read_text())
+    assert trained["count"] == 24 and "age_interval_coverage" in trained
+    assert (small[0] / "run" / "compact" / "model.keras").is_file()
+    assert not (small[0] / "run-2" / "compact").exists()
+
+
+def test_another_working_folder_is_said(tmp_path):
+    """The kernel starts elsewhere, so it cannot find the modules: it says which folder it needs."""
+    cells = nbformat.read(NOTEBOOK, as_version=4)
+    cells.cells = cells.cells[:3]
+    nbformat.write(cells, tmp_path / "setup.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError, match="repository's folder"):
+        papermill.execute_notebook(
+            tmp_path / "setup.ipynb",
+            tmp_path / "out.ipynb",
+            cwd=tmp_path,
+            progress_bar=False,
+            kernel_name="python3",
+        )
