@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imdb_wiki.crops import encode, scaled
 from imdb_wiki.detection import Box
-from imdb_wiki.plots import GENDER_COLOURS, TEXT_ON
+from imdb_wiki.figure_style import GENDER_COLOURS, TEXT_ON
 from imdb_wiki.prediction import Face, percent
 
 # Smaller photos are enlarged: on 100 pixels there is no room for a word.

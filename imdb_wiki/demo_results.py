@@ -7,7 +7,7 @@ import numpy as np
 
 from imdb_wiki.annotation import draw_faces
 from imdb_wiki.crops import encode, scaled
-from imdb_wiki.plots import GENDER_COLOURS
+from imdb_wiki.figure_style import GENDER_COLOURS
 from imdb_wiki.prediction import Face, percent
 
 SHOWN_SIDE = 1400  # pixels of the longer side on the page, at most

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from imdb_wiki.plots import BLUE, GREEN, GREY, INK, styled
+from imdb_wiki.figure_style import BLUE, GREEN, GREY, INK, PAGE_INCHES, styled
 
 # Fill and edge by kind of layer: what learns is coloured, what only reshapes stays grey.
 _KINDS = {
@@ -17,8 +17,10 @@ _KINDS = {
     "Dense": ("#CDEBE1", GREEN),
 }
 _OTHER_KIND = ("#F3F3F3", "#B5B5B5")
-# In units of one row of the network's diagram.
-_LAYER_WIDTH, _LAYER_HEIGHT, _COLUMN = 9.2, 0.72, 10.2
+# In units of one row of the network's diagram: a box's height, the gap between two columns, the
+# width of a letter of a layer's name and of what stands to the right of it.
+_LAYER_HEIGHT, _GAP, _LETTER, _REST = 0.72, 1.0, 0.165, 6.56
+_SIDE = 0.3  # how far beside the boxes a shortcut runs
 
 # What happens in each step: where its code is, what it does, what it hands on.
 _PREPARATION = (
@@ -54,7 +56,7 @@ def process_diagram() -> Figure:
     Returns:
         Two rows of steps, each with its module, what it does and what it leaves behind.
     """
-    figure = Figure(figsize=(12, 5.4), layout="constrained")
+    figure = Figure(figsize=(PAGE_INCHES, 4.8), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
     axes.set_xlim(-0.1, 12.1)
@@ -66,7 +68,7 @@ def process_diagram() -> Figure:
     for title, when, steps, top, colour, fill in rows:
         _box(axes, (0, top), (12, 2.3), fill, fill)
         centred = {"va": "center", "color": colour}
-        axes.text(0.25, top + 0.3, title, fontsize=12, fontweight="bold", **centred)
+        axes.text(0.25, top + 0.3, title, fontsize=11, fontweight="bold", **centred)
         axes.text(11.75, top + 0.3, when, fontsize=10, ha="right", va="center", color=GREY)
         for number, (module, what, leaves) in enumerate(steps):
             left = 0.25 + 2.95 * number
@@ -79,7 +81,7 @@ def process_diagram() -> Figure:
             if number:
                 _arrow(axes, [(left - 0.3, top + 1.33), (left, top + 1.33)], colour)
     # From the last box down, along the gap, and in at the right of the second title.
-    _arrow(axes, [(10.425, 2.18), (10.425, 2.7), (2.6, 2.7), (2.6, 3.58)], GREY)
+    _arrow(axes, [(10.425, 2.18), (10.425, 2.7), (2.78, 2.7), (2.78, 3.58)], GREY)
     return figure
 
 
@@ -94,21 +96,26 @@ def network_diagram(model: keras.Model) -> Figure:
         One box a layer from top to bottom, side by side where the network branches.
     """
     parents = layer_parents(model)
-    x, y = _places(parents)
-    width = (max(x.values()) - min(x.values())) + _LAYER_WIDTH + 0.6
+    layer_width = _LETTER * max(map(len, parents)) + _REST
+    x, y = _places(parents, layer_width + _GAP)
+    edges = [(source, name) for name, sources in parents.items() for source in sources]
+    shortcuts = [(a, b) for a, b in edges if x[a] == x[b] and y[b] - y[a] > 1]
+    lanes = {  # a shortcut around another one runs farther out
+        (a, b): sum(y[a] <= y[c] and y[d] <= y[b] for c, d in shortcuts) for a, b in shortcuts
+    }
+    reach = layer_width / 2 + _SIDE * (1 + max(lanes.values(), default=0))
+    width = (max(x.values()) - min(x.values())) + 2 * reach
     height = max(y.values()) + 3.4
     figure = Figure(figsize=(0.5 * width, 0.34 * height), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.set_xlim(
-        min(x.values()) - _LAYER_WIDTH / 2 - 0.3, max(x.values()) + _LAYER_WIDTH / 2 + 0.3
-    )
+    axes.set_xlim(min(x.values()) - reach, max(x.values()) + reach)
     axes.set_ylim(max(y.values()) + 0.6, -2.8)  # downwards
-    for name, sources in parents.items():
-        for source in sources:
-            _connect(axes, (x[source], y[source]), (x[name], y[name]))
+    for source, name in edges:
+        side = layer_width / 2 + _SIDE * lanes.get((source, name), 0)
+        _connect(axes, (x[source], y[source]), (x[name], y[name]), layer_width, side)
     for name in parents:
-        _draw_layer(axes, model.get_layer(name), x[name], y[name])
+        _draw_layer(axes, model.get_layer(name), x[name], y[name], layer_width)
     middle = (max(x.values()) + min(x.values())) / 2
     trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     axes.text(middle, -2.35, model.name, ha="center", va="center", fontsize=15, fontweight="bold")
@@ -151,7 +158,9 @@ def layer_parents(model: keras.Model) -> dict[str, list[str]]:
     return ordered
 
 
-def _places(parents: dict[str, list[str]]) -> tuple[dict[str, float], dict[str, float]]:
+def _places(
+    parents: dict[str, list[str]], column: float
+) -> tuple[dict[str, float], dict[str, float]]:
     """Places layers: downwards by their distance from the input, sideways by their outputs."""
     depth, children = {}, {name: [] for name in parents}
     for name, above in parents.items():
@@ -163,16 +172,22 @@ def _places(parents: dict[str, list[str]]) -> tuple[dict[str, float], dict[str, 
     for name in reversed(parents):
         below = [ends[child] for child in children[name]]
         ends[name] = set().union(*below) if below else {outputs.index(name)}
-    x = {name: _COLUMN * float(np.mean(list(ends[name]))) for name in parents}
+    x = {name: column * float(np.mean(list(ends[name]))) for name in parents}
     taken = set()
     for name in parents:  # side branches that lead to the same output stand beside each other
         while (x[name], depth[name]) in taken:
-            x[name] += _COLUMN
+            x[name] += column
         taken.add((x[name], depth[name]))
     return x, {name: float(d) for name, d in depth.items()}
 
 
-def _connect(axes: Axes, above: tuple[float, float], below: tuple[float, float]) -> None:
+def _connect(
+    axes: Axes,
+    above: tuple[float, float],
+    below: tuple[float, float],
+    layer_width: float,
+    side: float,
+) -> None:
     start = (above[0], above[1] + _LAYER_HEIGHT / 2)
     end = (below[0], below[1] - _LAYER_HEIGHT / 2)
     corners = []
@@ -180,22 +195,23 @@ def _connect(axes: Axes, above: tuple[float, float], below: tuple[float, float])
         gap = end[1] - (1 - _LAYER_HEIGHT) / 2
         corners = [(above[0], gap), (below[0], gap)]
     elif below[1] - above[1] > 1:  # past the boxes between
-        edge = above[0] - _LAYER_WIDTH / 2
+        edge = above[0] - layer_width / 2
         start, end = (edge, above[1]), (edge, below[1])
-        corners = [(edge - 0.3, above[1]), (edge - 0.3, below[1])]
+        corners = [(above[0] - side, above[1]), (above[0] - side, below[1])]
     _arrow(axes, [start, *corners, end], GREY, width=0.9, head=7)
 
 
-def _draw_layer(axes: Axes, layer: keras.layers.Layer, x: float, y: float) -> None:
-    left, top = x - _LAYER_WIDTH / 2, y - _LAYER_HEIGHT / 2
+def _draw_layer(axes: Axes, layer: keras.layers.Layer, x: float, y: float, width: float) -> None:
+    left, top = x - width / 2, y - _LAYER_HEIGHT / 2
+    right = left + width
     fill, edge = _KINDS.get(type(layer).__name__, _OTHER_KIND)
-    _box(axes, (left, top), (_LAYER_WIDTH, _LAYER_HEIGHT), fill, edge)
+    _box(axes, (left, top), (width, _LAYER_HEIGHT), fill, edge)
     text = {"va": "center", "fontsize": 9, "color": INK}
     axes.text(left + 0.25, y, layer.name, fontweight="bold", **text)
-    axes.text(left + 4.1, y, _detail(layer), ha="center", **{**text, "color": GREY})
-    axes.text(left + 6.3, y, _shape(layer), ha="center", **text)
+    axes.text(right - 5.1, y, _detail(layer), ha="center", **{**text, "color": GREY})
+    axes.text(right - 2.9, y, _shape(layer), ha="center", **text)
     if layer.count_params():
-        axes.text(left + _LAYER_WIDTH - 0.25, y, f"{layer.count_params():,}", ha="right", **text)
+        axes.text(right - 0.25, y, f"{layer.count_params():,}", ha="right", **text)
 
 
 def _detail(layer: keras.layers.Layer) -> str:

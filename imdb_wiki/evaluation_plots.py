@@ -4,19 +4,42 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
+from scipy.stats import binomtest
 
+from imdb_wiki.error_plot import error_by_group
+from imdb_wiki.figure_style import (
+    BLUE,
+    FACE_INCHES,
+    FACES_A_ROW,
+    GREY,
+    INK,
+    VERMILION,
+    face_count,
+    legend_outside,
+    styled,
+    whole_numbers,
+)
 from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
-from imdb_wiki.metrics import CS_YEARS, calibration_error, cumulative_score, reliability
-from imdb_wiki.plots import BLUE, GREY, INK, VERMILION, draw_faces, styled
+from imdb_wiki.metrics import (
+    CALIBRATION_BINS,
+    CS_YEARS,
+    calibration_error,
+    cumulative_score,
+    reliability,
+)
+from imdb_wiki.plots import draw_faces
 
 CURVE_YEARS = 20  # how far the cumulative curve is drawn; beyond it every network is flat
+MEDIAN_FACES = 5  # a decade of fewer gets no median: it would be one of these faces
+# From one face to many. One face stands out from white, unlike in matplotlib's own "Blues".
+COUNT_COLOURS = LinearSegmentedColormap.from_list("counts", ["#5A9BCB", "#0B4F8A", "#0A0F2C"])
 
 
 def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Draws every picture of this module.
+    """Draws every picture of an evaluation.
 
     Args:
         table: Of `evaluation.predictions_table`.
@@ -25,10 +48,9 @@ def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict
     Returns:
         Figures by the name of their file.
     """
-    simple = {name: part for name, part in tables.items() if name != "gender_and_decade"}
     return {
         "predicted_against_true": predicted_against_true(table),
-        "error_by_group": error_by_group(simple),
+        "error_by_group": error_by_group(tables),
         "cumulative_score": cumulative_curve(table),
         "reliability": reliability_diagram(table),
         "best_and_worst_faces": best_and_worst_faces(table),
@@ -44,76 +66,35 @@ def predicted_against_true(table: pd.DataFrame) -> Figure:
         table: Of `evaluation.predictions_table`.
 
     Returns:
-        Counts in cells of two by two years, the diagonal, and each decade's median answer.
+        Counts in cells of two by two years, the diagonal, and the median answer of each decade
+        that has some faces.
     """
-    figure = Figure(figsize=(6.2, 5.4), layout="constrained")
+    figure = Figure(figsize=(6.4, 5.8), layout="compressed")
     axes = figure.subplots()
     limit = (MIN_AGE_YEARS, MAX_AGE_YEARS + 2)
     bins = np.arange(limit[0], limit[1] + 1, 2)
     answers = table["predicted_age_years"].clip(*limit)
-    *_, cells = axes.hist2d(
-        table["age"], answers, bins=[bins, bins], cmin=1, cmap="Blues", norm="log"
-    )
+    counts, *_ = np.histogram2d(table["age"], answers, bins=[bins, bins])
+    cells = axes.pcolormesh(
+        bins, bins, np.ma.masked_equal(counts.T, 0), cmap=COUNT_COLOURS,
+        norm=LogNorm(1, max(2, counts.max())),
+    )  # fmt: skip
     ticks = LogLocator(subs=(1, 2, 5))
     bar = figure.colorbar(cells, ax=axes, label="faces", shrink=0.8, ticks=ticks, format="{x:,.0f}")
     bar.minorticks_off()
-    axes.plot(limit, limit, color=INK, lw=1, label="predicted = true")
-    medians = table.groupby(table["age"] // 10 * 10)["predicted_age_years"].median()
-    axes.plot(
-        medians.index + 5, medians, "o-", color=VERMILION, ms=5, lw=1.5, label="median by decade"
-    )
+    axes.plot(limit, limit, color=GREY, lw=1, label="predicted = true")
+    decades = table.groupby(table["age"] // 10)[["age", "predicted_age_years"]]
+    centres = decades.agg(age=("age", "mean"), answer=("predicted_age_years", "median"))
+    centres = centres[decades.size() >= MEDIAN_FACES]
+    if len(centres):
+        label = f"median by decade (of {MEDIAN_FACES} faces or more)"
+        axes.plot(centres["age"], centres["answer"], "o-", color=VERMILION, ms=5, label=label)
     axes.set(xlim=limit, ylim=limit, aspect="equal")
     axes.set_xlabel("true age, years")
     axes.set_ylabel("predicted age, years")
     error = table["age_error_years"].abs().mean()
-    axes.set_title(f"{len(table):,} faces, mean absolute error {error:.2f} years")
-    axes.legend(loc="upper left")
-    return figure
-
-
-@styled
-def error_by_group(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draws the age error and the gender accuracy of each group beside the constant answers.
-
-    Args:
-        tables: Of `metrics.by_group`.
-
-    Returns:
-        Two panels for each table, with 95% intervals; groups are named with their counts.
-    """
-    widths = [len(table) + 1.5 for table in tables.values()]
-    figure = Figure(figsize=(max(11, 0.62 * sum(widths)), 6), layout="constrained")
-    grid = figure.subplots(2, len(tables), squeeze=False, sharey="row", width_ratios=widths)
-    measures = (
-        ("age_mae_years", "median_age_mae_years", "mean absolute\nage error, years", "the median"),
-        ("gender_accuracy", "majority_accuracy", "gender accuracy", "the majority"),
-    )
-    for row, (measure, baseline, label, constant) in zip(grid, measures, strict=True):
-        for axes, (name, table) in zip(row, tables.items(), strict=True):
-            ends = table[[f"{measure}_low", f"{measure}_high"]].to_numpy().T  # (2, groups)
-            middle = table[measure].to_numpy()
-            reach = np.nan_to_num(np.abs(ends - middle))  # a group of one person has none
-            bars = axes.bar(
-                table.index, middle, yerr=reach, color=BLUE, width=0.7, label="the network",
-                error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2},
-            )  # fmt: skip
-            digits = "{:.1f}" if measure == "age_mae_years" else "{:.2f}"
-            for bar in bars:  # at the foot, where no other mark is
-                text, middle = digits.format(bar.get_height()), bar.get_x() + bar.get_width() / 2
-                axes.annotate(
-                    text, (middle, 0), (0, 3), textcoords="offset points", ha="center",
-                    size=8, color="white",
-                )  # fmt: skip
-            axes.plot(
-                table.index, table[baseline], "_", color=VERMILION, ms=16, mew=2,
-                label=f"always {constant}",
-            )  # fmt: skip
-            counts = [f"{i}\n{n:,}" for i, n in zip(table.index, table["count"], strict=True)]
-            axes.set_xticks(range(len(table)), counts, fontsize=8.5)
-            axes.grid(visible=False, axis="x")
-            axes.set_title("by " + name.replace("_", " "))
-        row[0].set_ylabel(label)
-        row[0].legend(fontsize=8.5, ncols=2, loc="lower left", bbox_to_anchor=(0.35, 1.0))
+    axes.set_title(f"{face_count(table)}, mean absolute error {error:.2f} years")
+    legend_outside(figure, axes)
     return figure
 
 
@@ -127,7 +108,7 @@ def cumulative_curve(table: pd.DataFrame) -> Figure:
     Returns:
         The network's curve, that of always answering the median, and CS@5 marked.
     """
-    figure = Figure(figsize=(5.8, 4), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     years = np.arange(0, CURVE_YEARS + 0.5, 0.5)
     lines = {
@@ -138,54 +119,67 @@ def cumulative_curve(table: pd.DataFrame) -> Figure:
         shares = [cumulative_score(table["age"], answers, limit) for limit in years]
         axes.plot(years, shares, style, color=colour, label=label)
     at_five = cumulative_score(table["age"], table["predicted_age_years"])
-    axes.plot(CS_YEARS, at_five, "o", color=BLUE)
-    axes.annotate(
-        f"{at_five:.1%} within {CS_YEARS} years", (CS_YEARS, at_five), (8, -12),
-        textcoords="offset points",
-    )  # fmt: skip
-    axes.set(xlim=(0, CURVE_YEARS), ylim=(0, 1))
+    axes.plot([CS_YEARS, CS_YEARS, 0], [0, at_five, at_five], ":", color=GREY)
+    axes.plot(CS_YEARS, at_five, "o", color=BLUE, clip_on=False)
+    axes.set(xlim=(0, CURVE_YEARS), ylim=(0, 1.02))
     axes.set_xlabel("largest error, years")
     axes.set_ylabel("share of faces")
+    axes.set_xticks(range(0, CURVE_YEARS + 1, 5))
     axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.set_title(f"cumulative score of {len(table):,} faces")
-    axes.legend(loc="lower right")
+    axes.set_title(f"{at_five:.1%} of {face_count(table)} within {CS_YEARS} years")
+    legend_outside(figure, axes)
     return figure
 
 
 @styled
 def reliability_diagram(table: pd.DataFrame) -> Figure:
-    """Draws how often the answered gender is right against how sure the answer was.
+    """Draws how often gender answers are right against how sure they were.
 
     Args:
         table: Of `evaluation.predictions_table`.
 
     Returns:
-        One point a bin, larger where there are more faces, and the diagonal of perfect calibration.
+        The share of right answers in bins of the answered probability, each with a 95% interval
+        (Wilson's, for a share of so many faces); below, how many faces are in each bin.
     """
     probabilities = table[["female_probability", "male_probability"]].to_numpy()
-    bins = reliability(table["gender"].to_numpy(), probabilities)
-    error = calibration_error(table["gender"].to_numpy(), probabilities)
-    figure = Figure(figsize=(5, 4.4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, label="perfectly calibrated")
-    sizes = 20 + 400 * np.sqrt(bins["count"] / bins["count"].sum())
-    axes.scatter(bins["confidence"], bins["accuracy"], s=sizes, color=BLUE, alpha=0.8)
-    for row in bins.itertuples():
-        axes.annotate(
-            f"{row.count:,}", (row.confidence, row.accuracy), (0, -16),
-            textcoords="offset points", ha="center", size=8, color=INK,
-        )  # fmt: skip
-    lowest = min(0.45, float(bins["accuracy"].min()) - 0.08)
-    axes.set(xlim=(0.48, 1.02), ylim=(lowest, 1.04))
-    axes.set_xlabel("probability of the answered gender")
-    axes.set_ylabel("share of right answers")
-    axes.set_title(f"calibration error {error:.3f}; faces a bin")
-    axes.legend(loc="upper left")
+    genders = table["gender"].to_numpy()
+    bins = reliability(genders, probabilities)
+    error = calibration_error(genders, probabilities)
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, label="perfectly calibrated")
+    ends = np.array(
+        [
+            binomtest(round(row.accuracy * row.count), row.count).proportion_ci(method="wilson")
+            for row in bins[["accuracy", "count"]].itertuples(index=False)
+        ]
+    ).T  # (2, bins)
+    reach = np.abs(ends - bins["accuracy"].to_numpy())
+    upper.errorbar(
+        bins["confidence"], bins["accuracy"], yerr=reach, fmt="o", color=BLUE, ecolor=INK,
+        elinewidth=1, label="these faces, 95% interval",
+    )  # fmt: skip
+    upper.set_ylim(min(0.48, float(ends.min()) - 0.02), 1.02)
+    upper.yaxis.set_major_formatter("{x:.0%}")
+    upper.set_ylabel("share of right answers")
+    upper.set_title(f"gender of {face_count(table)}: calibration error {error:.3f}")
+    width = 0.5 / CALIBRATION_BINS
+    bars = lower.bar(0.5 + width * (bins.index + 0.5), bins["count"], width=0.8 * width, color=GREY)
+    lower.bar_label(bars, fmt="{:,.0f}", size=9, padding=2)
+    lower.set(xlim=(0.49, 1.01), ylim=(0, 1.35 * bins["count"].max()))  # room for the numbers
+    lower.grid(visible=False, axis="x")
+    whole_numbers(lower.yaxis)
+    lower.yaxis.get_major_locator().set_params(nbins=3)
+    lower.xaxis.set_major_formatter("{x:.0%}")
+    lower.set_xlabel("probability of the answered gender")
+    lower.set_ylabel("faces")
+    legend_outside(figure, upper)
     return figure
 
 
 @styled
-def best_and_worst_faces(table: pd.DataFrame, count: int = 8) -> Figure:
+def best_and_worst_faces(table: pd.DataFrame, count: int = FACES_A_ROW) -> Figure:
     """Shows the faces whose age was answered best and worst: there the wrong labels are.
 
     Args:
@@ -205,17 +199,22 @@ def best_and_worst_faces(table: pd.DataFrame, count: int = 8) -> Figure:
     )
     surely_wrong = surely_wrong.iloc[true_probability.argsort(kind="stable")]
     rows = {
-        "closest ages (true → predicted)": (by_error[:count], _age_caption),
-        "farthest ages (true → predicted)": (by_error[::-1][:count], _age_caption),
-        "surest wrong genders (label → predicted)": (surely_wrong[:count], _gender_caption),
+        "closest ages (label → predicted)": (by_error[:count], _age_caption, 1),
+        "farthest ages (label → predicted)": (by_error[::-1][:count], _age_caption, 1),
+        "surest wrong genders (label → predicted)": (surely_wrong[:count], _gender_caption, 2),
     }
-    figure = Figure(figsize=(1.35 * max(count, 4), 5.8), layout="constrained")
-    for part, (title, (faces, caption)) in zip(
-        figure.subfigures(len(rows), 1), rows.items(), strict=True
-    ):
-        part.suptitle(title, x=0.01, ha="left", fontsize=11)
+    columns = max(count, 4)  # else the rows' titles do not fit
+    heights = [
+        0.25 + (FACE_INCHES + 0.2 * lines if len(faces) else 0) for faces, _, lines in rows.values()
+    ]
+    figure = Figure(figsize=(FACE_INCHES * columns, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(rows), 1, height_ratios=heights)
+    for part, (title, (faces, caption, _)) in zip(parts, rows.items(), strict=True):
+        part.suptitle(title if len(faces) else f"{title}: none", x=0.01, ha="left")
+        if faces.empty:
+            continue
         captions = [caption(face) for face in faces.itertuples()]
-        draw_faces(part.subplots(1, max(count, 4), squeeze=False), faces["path"], captions)
+        draw_faces(figure, part.subplots(1, columns, squeeze=False), faces["path"], captions)
     return figure
 
 
@@ -240,19 +239,21 @@ def gender_confusion(table: pd.DataFrame) -> Figure:
     """
     counts = np.zeros((2, 2), dtype=int)  # (true, predicted)
     np.add.at(counts, (table["gender"], table["predicted_gender"]), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
-    axes: Axes = figure.subplots()
+    totals = counts.sum(axis=1)
+    shares = counts / np.maximum(totals[:, np.newaxis], 1)
+    figure = Figure(figsize=(4.4, 4), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (true, predicted), share in np.ndenumerate(shares):
+        text = f"{share:.1%}\n{counts[true, predicted]:,}" if totals[true] else "–\n0"
         axes.text(
-            predicted, true, f"{share:.1%}\n{counts[true, predicted]:,}", ha="center", va="center",
+            predicted, true, text, ha="center", va="center",
             color="white" if share > 0.6 else INK, fontsize=12,
         )  # fmt: skip
     axes.set_xticks(range(2), GENDER_NAMES)
     axes.set_yticks(range(2), GENDER_NAMES)
-    axes.set(xlabel="predicted", ylabel="true")
-    axes.set_title(f"gender of {len(table):,} faces")
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_title(f"gender of {face_count(table)}")
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

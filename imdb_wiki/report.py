@@ -5,7 +5,6 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -15,7 +14,6 @@ from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_FACES_PER_GENDER = 8
 _PACKAGES = ("numpy", "scipy", "pandas", "opencv-python-headless")
 
 
@@ -95,53 +93,39 @@ def report_text(report: dict[str, Any]) -> str:
 
 
 def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) -> "Figure":
-    """Draws ages by gender and split, what was left out, and some faces.
+    """Draws ages by gender and split, what became of the rows, and some faces.
 
     Args:
         kept: the kept rows with `split`, `age`, `gender` and `filename`.
         crop_dir: the folder that the file names are relative to.
         report: the counts.
     """
-    from matplotlib.figure import Figure  # a second to import, only needed at the end
+    import matplotlib  # a second to import, only needed at the end
+    from matplotlib.figure import Figure
 
-    from imdb_wiki.plots import GENDER_COLOURS
+    from imdb_wiki import plots
+    from imdb_wiki.figure_style import FACE_INCHES, FACES_A_ROW, PAGE_INCHES, STYLE
 
-    splits = list(report["splits"])
-    figure = Figure(figsize=(12, 8), layout="constrained")
-    charts, faces = figure.subfigures(2, 1, height_ratios=[1, 1.15])
-    axes = charts.subplots(1, len(splits) + 1, width_ratios=[*[1] * len(splits), 1.1])
-    for axis, split in zip(axes, splits, strict=False):
-        rows = kept[kept["split"] == split]
-        ages = [rows.loc[rows["gender"] == gender, "age"] for gender in range(2)]
-        axis.hist(
-            ages,
-            bins=range(0, 105, 5),
-            stacked=True,
-            color=[GENDER_COLOURS[name] for name in GENDER_NAMES],
-        )
-        axis.set_title(f"{split}: {len(rows):,} images", fontsize=10)
-        axis.set_xlabel("age in years")
-    axes[0].set_ylabel("images")
-    axes[0].legend(GENDER_NAMES, frameon=False, loc="upper right")
-    rejected = {rule: n for rule, n in report["rejected"].items() if n}
-    bars = axes[-1].barh([rule.replace("_", " ") for rule in rejected], list(rejected.values()))
-    axes[-1].bar_label(bars, fmt="{:,.0f}", padding=3)
-    axes[-1].bar(0, 0)  # keeps the axis where nothing was left out
-    axes[-1].invert_yaxis()
-    axes[-1].margins(x=0.25)
-    axes[-1].set_title(f"left out of {report['rows']:,} rows", fontsize=10)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-
-    grid = faces.subplots(2, _FACES_PER_GENDER)
-    for gender, row_of_axes in enumerate(grid):
-        rows = kept[kept["gender"] == gender].sort_values("age", kind="stable")
-        steps = np.linspace(0, len(rows) - 1, _FACES_PER_GENDER).astype(int) if len(rows) else []
-        for axis in row_of_axes:
-            axis.set_axis_off()
-        for axis, face in zip(row_of_axes, rows.iloc[steps].itertuples(), strict=False):
-            image = cv2.imread(str(crop_dir / face.filename))
-            axis.imshow(image[..., ::-1])
-            axis.set_title(f"{GENDER_NAMES[gender]}, {face.age:.0f} years", fontsize=9)
-    faces.suptitle("kept faces from the youngest to the oldest", fontsize=10)
+    kept = kept.assign(path=[crop_dir / name for name in kept["filename"]])
+    chosen = [_from_youngest_to_oldest(rows, FACES_A_ROW) for _, rows in kept.groupby("gender")]
+    rules = sum(count > 0 for count in report["rejected"].values())
+    heights = [3.0, 0.9 + 0.28 * rules, 0.3 + (FACE_INCHES + 0.2) * len(chosen)]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(PAGE_INCHES, sum(heights)), layout="constrained")
+        ages, rows, faces = figure.subfigures(3, 1, height_ratios=heights)
+        plots.draw_ages(ages, {s: kept[kept["split"] == s] for s in report["splits"]})
+        plots.draw_rules(rows, report["rejected"], report["kept"])
+        faces.suptitle("kept faces from the youngest to the oldest", x=0.01, ha="left")
+        grid = faces.subplots(len(chosen), FACES_A_ROW, squeeze=False)
+        for row, part in zip(grid, chosen, strict=True):
+            captions = [
+                f"{face.age:.0f} · {GENDER_NAMES[int(face.gender)]}" for face in part.itertuples()
+            ]
+            plots.draw_faces(figure, row, part["path"], captions)
     return figure
+
+
+def _from_youngest_to_oldest(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most so many faces, evenly spread over the rows sorted by age."""
+    steps = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)
+    return rows.sort_values("age", kind="stable").iloc[steps]

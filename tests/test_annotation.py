@@ -5,7 +5,7 @@ import pytest
 from imdb_wiki import annotation
 from imdb_wiki.annotation import DrawnPhotos, draw_faces, label_of
 from imdb_wiki.detection import Box
-from imdb_wiki.plots import GENDER_COLOURS
+from imdb_wiki.figure_style import GENDER_COLOURS
 from imdb_wiki.prediction import Face
 
 ORANGE, BLUE = ((230, 159, 0), (0, 114, 178))  # female, male
