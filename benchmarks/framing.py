@@ -23,9 +23,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from imdb_wiki import detection
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import (
+    OneLineParser,
+    number,
+    says_errors_in_one_line,
+    start_tensorflow,
+    whole_number,
+)
 from imdb_wiki.crops import decode
 from imdb_wiki.detection import Box
+from imdb_wiki.errors import InputError
 from imdb_wiki.prediction import load_predictor, predict_faces
 
 PHOTO_HEIGHT, PHOTO_WIDTH = 768, 1024  # the largest that is searched as it is
@@ -62,11 +69,11 @@ def put_into_photo(
 def matching(boxes: list[Box], chip: Box) -> int | None:
     """Which box lies on the chip: its middle within the chip's middle half."""
     side = chip.right - chip.left
-    for number, box in enumerate(boxes):
+    for index, box in enumerate(boxes):
         off_x = (box.left + box.right - chip.left - chip.right) / 2 / side
         off_y = (box.top + box.bottom - chip.top - chip.bottom) / 2 / side
         if max(abs(off_x), abs(off_y)) < 0.25 and 0.4 < (box.right - box.left) / side < 1.6:
-            return number
+            return index
     return None
 
 
@@ -74,8 +81,8 @@ def measure_constants(chips: list[np.ndarray], random: np.random.Generator) -> N
     """Prints where the landmarks lie in chips, how true that is, and how many faces were found."""
     places, found_landmarks, found_boxes = [], [], []
     sides, others, seconds = [], 0, []
-    for number, chip in enumerate(tqdm(chips, desc="constants", disable=None)):
-        photo, place = put_into_photo(chip, number, random)
+    for index, chip in enumerate(tqdm(chips, desc="constants", disable=None)):
+        photo, place = put_into_photo(chip, index, random)
         start = time.perf_counter()
         faces = [face for face in detection._raw_faces(photo) if face[1] >= detection.MIN_SCORE]
         seconds.append(time.perf_counter() - start)
@@ -133,10 +140,10 @@ def check_put_back(chips: list, ages: list, model, random: np.random.Generator) 
     """Prints how far the age through a photo is from the age of the chip itself."""
     crops = predict_faces(chips, model, crops=True)
     rows = []
-    for number, (chip, crop, age) in enumerate(
+    for index, (chip, crop, age) in enumerate(
         zip(tqdm(chips, desc="put back", disable=None), crops, ages, strict=True)
     ):
-        photo, place = put_into_photo(chip, number, random)
+        photo, place = put_into_photo(chip, index, random)
         faces = predict_faces([photo], model)
         match = matching([face.box for face in faces], place)
         if match is not None:
@@ -161,30 +168,72 @@ def check_put_back(chips: list, ages: list, model, random: np.random.Generator) 
     )
 
 
-def main() -> None:
-    """Reads the arguments, measures and prints."""
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Reads the arguments, measures and prints; returns the exit code."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photo_dir", type=Path, required=True, help="UTKFace's aligned faces")
-    parser.add_argument("--model", type=Path, help="leave out to measure the constants only")
-    parser.add_argument("--margin", type=float, help="for a model without .json")
-    parser.add_argument("--count", type=int, default=600, help="faces, half for either part")
-    parser.add_argument("--names", type=Path, help="a split's CSV: only its faces")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    add = parser.add_argument_group("faces").add_argument
+    add(
+        "--photo_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="UTKFace's folder of aligned and cropped faces",
+    )
+    add(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="a split's CSV of imdb_wiki_preparation.py, to take its faces only (default: all)",
+    )
+    add(
+        "--count",
+        type=whole_number(4),
+        default=600,
+        metavar="FACES",
+        help="most faces, half of them for either part",
+    )
+    add(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="SEED",
+        help="whole number that faces, sizes and places are drawn from",
+    )
+    add = parser.add_argument_group("model").add_argument
+    add(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="a .keras, .tflite or .onnx file that answers for the second half (default: none, "
+        "only the constants are measured)",
+    )
+    add(
+        "--margin",
+        type=number(0, 2),
+        metavar="SHARE",
+        help="for a model without .json: what its crops show beyond a face chip, as a share of "
+        "the chip's side (default: that of the .json)",
+    )
+    options = parser.parse_args(arguments)
     random = np.random.default_rng(options.seed)
     names = sorted(path.name for path in options.photo_dir.glob("*.jpg"))
     if options.names:
         wanted = set(pd.read_csv(options.names)["source"])
         names = [name for name in names if name in wanted]
     names = random.permutation(names)[: options.count].tolist()
+    if len(names) < 4:
+        raise InputError(f"{options.photo_dir} holds {len(names)} of the faces, fewer than 4")
     chips = [decode((options.photo_dir / n).read_bytes(), 10**6)[..., ::-1] for n in names]
     half = len(chips) // 2
     measure_constants(chips[:half], random)
     if options.model:
         ages = [int(name.split("_")[0]) for name in names[half:]]
+        start_tensorflow()
         model = load_predictor(options.model, options.margin)
         check_put_back(chips[half:], ages, model, random)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

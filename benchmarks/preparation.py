@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
 from imdb_wiki.crops import Job, UnreadableImageError, decode, encode, make_crops, square
 from imdb_wiki.filters import first_broken_rule
 from imdb_wiki.labels import age_in_years
@@ -291,24 +291,50 @@ def start_up_seconds() -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measures what the command line asks for."""
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Measures what the command line asks for; returns the exit code."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--db_path", type=Path, help="imdb.mat in the folder of its photos")
-    parser.add_argument("--limit", type=int, help="photos at the most")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--metadata", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    add = parser.add_argument_group("photos").add_argument
+    add(
+        "--db_path",
+        type=Path,
+        metavar="FILE",
+        help="imdb.mat in the folder of its photos (default: none, only the metadata is measured)",
+    )
+    add(
+        "--limit",
+        type=whole_number(1),
+        metavar="PHOTOS",
+        help="most photos that are measured (default: all)",
+    )
+    add = parser.add_argument_group("how it is measured").add_argument
+    add(
+        "--rounds",
+        type=whole_number(1, 1000),
+        default=3,
+        metavar="ROUNDS",
+        help="rounds of timing, whose median is shown",
+    )
+    add(
+        "--workers",
+        type=whole_number(1, 1024),
+        default=os.cpu_count() or 1,
+        metavar="PROCESSES",
+        help="worker processes of the preparation (default: one for each of the machine's cores)",
+    )
+    add("--metadata", nargs=2, help=argparse.SUPPRESS)  # how this script calls itself
+    options = parser.parse_args(arguments)
     if options.metadata:
         print(json.dumps(measure_metadata(options.metadata[0], int(options.metadata[1]))))
-        return
+        return 0
     print(f"start-up of the script: {start_up_seconds():.2f} seconds")
     if options.db_path:
         compare_images(options.db_path, options.limit, options.rounds, options.workers)
         sharpness(options.db_path)
     grow_metadata()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,35 +4,12 @@ Every change is drawn from the seed, the epoch and the step alone, so a training
 sees the very same images when it goes on.
 """
 
-from dataclasses import dataclass
-
 import tensorflow as tf
+
+from imdb_wiki.recipe import Augmentation
 
 # Light as the eye weighs it (ITU-R BT.601), of red, green, blue.
 _LUMA = (0.299, 0.587, 0.114)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How much is changed at most; 0 leaves a change out."""
-
-    flip: bool = True
-    zoom: float = 0.15  # largest change of scale, as a factor's distance from 1
-    aspect: float = 0.05  # largest stretch of one side against the other, likewise
-    shift: float = 0.05  # as a share of the side
-    rotation_degrees: float = 8.0
-    brightness: float = 0.12  # as a share of 255
-    contrast: float = 0.25  # as a factor's distance from 1
-    saturation: float = 0.3  # likewise
-    grey_share: float = 0.05  # of the images that lose all colour
-    blur_share: float = 0.15  # of the images that lose half of their pixels' detail
-    erase_share: float = 0.25  # of the images that lose a rectangle
-    erase_area: float = 0.25  # largest side of it, as a share of the image's
-
-    @classmethod
-    def none(cls) -> "Augmentation":
-        """Changes nothing."""
-        return cls(False, *[0.0] * 11)
 
 
 def augment(images: tf.Tensor, size: int, seed: tf.Tensor, amounts: Augmentation) -> tf.Tensor:

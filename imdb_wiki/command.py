@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,8 +16,41 @@ from typing import BinaryIO
 from imdb_wiki.errors import InputError
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Says of every option what is used without it, in lines that can be read on a wide screen."""
+
+    def __init__(self, prog: str, **options):
+        """Takes what `argparse.HelpFormatter` takes; the lines have 100 characters at most."""
+        columns = min(100, shutil.get_terminal_size().columns)
+        super().__init__(prog, **{"max_help_position": 30, "width": columns - 2} | options)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if not action.option_strings or "default" in text or action.default == argparse.SUPPRESS:
+            return text
+        if action.required:
+            return f"{text} (required)"
+        if action.default is None:
+            return text
+        default = action.default
+        if action.nargs == 0:  # a switch
+            default = "on" if default else "off"
+        elif isinstance(default, bool):
+            default = int(default)
+        return f"{text} (default: {str(default).replace('%', '%%')})"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        together = text.replace("(default: ", "(default:\0")  # with the first word of the value
+        return [line.replace("\0", " ") for line in super()._split_lines(together, width)]
+
+
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with the command line in one line."""
+    """Says what is wrong with the command line in one line, and defaults in its help."""
+
+    def __init__(self, *arguments, **options):
+        """Takes what `argparse.ArgumentParser` takes; options must be spelled out."""
+        defaults = {"formatter_class": HelpFormatter, "allow_abbrev": False}
+        super().__init__(*arguments, **defaults | options)
 
     def error(self, message: str):
         """Ends with exit code 2."""
@@ -65,6 +99,17 @@ def yes_or_no(text: str) -> bool:
     if text not in ("0", "1"):
         raise argparse.ArgumentTypeError(f"{text} is not 0 (off) or 1 (on)")
     return text == "1"
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """Makes an argument's `type`: one of some names."""
+
+    def name(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+        return text
+
+    return name
 
 
 def _range(least: float, most: float | None, above: bool = False, below: bool = False) -> str:

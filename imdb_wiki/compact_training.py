@@ -10,14 +10,17 @@ A second training may start from the first (`--start_from`) and take its answers
 labels (`--teacher_weight`); the first must have been trained on the same split.
 """
 
-import argparse
+if __name__ == "__main__":  # before the imports below, of which TensorFlow's takes seconds
+    from imdb_wiki.compact_command import main
+
+    raise SystemExit(main())
+
 import dataclasses
 import hashlib
 import io
 import json
 import math
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +30,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.compact_batches import (
     epoch_rows,
     epoch_seed,
@@ -43,7 +45,7 @@ from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
 from imdb_wiki.progress import EpochProgress
-from imdb_wiki.recipe import Recipe, add_recipe_arguments, recipe_of
+from imdb_wiki.recipe import Recipe
 from imdb_wiki.results import HISTORY_FILE, MODEL_FILE, read_history, read_json
 from imdb_wiki.training import ONE_FACE, make_variables_of_fit, save_model, seed_everything
 from imdb_wiki.watchers import StopAtNaN
@@ -342,32 +344,3 @@ def _restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
             f"{error}; move it away, and the training goes on without the rows before"
         ) from error
     return history[history["epoch"] < epochs].to_dict(orient="records"), epochs
-
-
-@says_errors_in_one_line
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code, 2 for wrong input."""
-    parser = OneLineParser(
-        prog="python -m imdb_wiki.compact_training",
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("prepared_dirs", nargs="+", help="folders of imdb_wiki_preparation.py")
-    parser.add_argument("--run_dir", type=Path, required=True, help="folder of this training")
-    parser.add_argument(
-        "--folder_shares",
-        type=float,
-        nargs="+",
-        help="share of each folder's images that an epoch shows (default: all of all)",
-    )
-    add_recipe_arguments(parser)
-    options = vars(parser.parse_args(arguments))
-    options["folder_shares"] = tuple(
-        options["folder_shares"] or [1.0] * len(options["prepared_dirs"])
-    )
-    train_compact(options["prepared_dirs"], options["run_dir"], recipe_of(options))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow, says_errors_in_one_line
+from imdb_wiki.command import (
+    OneLineParser,
+    first_line,
+    says_errors_in_one_line,
+    start_tensorflow,
+    whole_number,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.framing import read_card
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
@@ -352,25 +358,49 @@ def summary(metrics: dict) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
     parser = OneLineParser(
-        prog="python -m imdb_wiki.evaluation", description="Evaluates a saved model on a split."
+        prog="python -m imdb_wiki.evaluation",
+        description="Evaluates a saved model on a split of prepared folders.",
     )
-    add = parser.add_argument
-    add("model", type=Path, help="a .keras file, with its .json if there is one")
-    add("prepared_dirs", nargs="+", help="folders of imdb_wiki_preparation.py, pooled")
-    add("--split", choices=SPLIT_NAMES, default="test", help="which part (default: test)")
-    add("--output_dir", type=Path, required=True, help="folder for the results")
-    add("--batch_size", type=int, default=64, help="images a step (default: 64)")
-    add("--flip_averaging", action="store_true", help="two passes: the image and its mirror")
-    add("--results_csv", type=Path, help="table that gets a row (default: OUTPUT_DIR/results.csv)")
+    add = parser.add_argument_group("model and data").add_argument
+    add("model", type=Path, metavar="MODEL", help="a .keras file, with its .json if there is one")
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help="folders of imdb_wiki_preparation.py, pooled",
+    )
+    add("--split", choices=SPLIT_NAMES, default="test", help="which part of them is predicted")
+    add = parser.add_argument_group("results").add_argument
+    add(
+        "--output_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for metrics.json, predictions.csv and figures",
+    )
+    add(
+        "--results_csv",
+        type=Path,
+        metavar="FILE",
+        help="table that gets a row (default: results.csv in --output_dir)",
+    )
+    add = parser.add_argument_group("computation").add_argument
+    add(
+        "--batch_size",
+        type=whole_number(1, 65_536),
+        default=64,
+        metavar="IMAGES",
+        help="images a step",
+    )
+    add(
+        "--flip_averaging",
+        action="store_true",
+        help="answer with the mean of two passes, for the image and its mirror image",
+    )
     options = parser.parse_args(arguments)
-    with quiet_tensorflow():
-        import tensorflow as tf
+    start_tensorflow()
+    from imdb_wiki.pipeline import read_split
 
-        from imdb_wiki.pipeline import read_split
-
-        tf.config.list_physical_devices()  # the first look for a GPU is what it talks about
-    if options.batch_size < 1:
-        raise InputError(f"--batch_size is {options.batch_size}, not a number from 1")
     frame = read_split(options.prepared_dirs, options.split)
     train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
     model = load_model(options.model)

@@ -97,14 +97,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(
         prog="python -m imdb_wiki.model_card", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("card", type=Path, help="a Markdown file with places for tables")
-    parser.add_argument("evaluations", nargs="+", metavar="NAME=METRICS", help="metrics.json files")
+    parser.add_argument(
+        "card", type=Path, metavar="CARD", help="a Markdown file with places for tables"
+    )
+    parser.add_argument(
+        "evaluations",
+        nargs="+",
+        metavar="NAME=FILE",
+        help="a metrics.json of imdb_wiki.evaluation, and what the card calls it",
+    )
     options = parser.parse_args(arguments)
     evaluations = {}
     for argument in options.evaluations:
         name, equals, path = argument.partition("=")
         if not equals:
-            raise InputError(f"{argument!r} is not NAME=METRICS")
+            raise InputError(f"{argument!r} is not NAME=FILE")
         evaluations[name] = _read_evaluation(Path(path))
     card = options.card.read_text(encoding="utf-8")
     write_whole(options.card, filled_card(card, evaluations))

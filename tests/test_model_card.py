@@ -48,7 +48,7 @@ def test_wrong_calls_end_with_one_line_and_exit_code_2(tmp_path, capsys):
     (tmp_path / "other.json").write_text('{"count": 3}')
     for evaluation, said in (
         (f"Other={tmp_path}/metrics.json", "Faces of mine by_age_decade"),
-        (f"{tmp_path}/metrics.json", "not NAME=METRICS"),
+        (f"{tmp_path}/metrics.json", "not NAME=FILE"),
         (f"Other={tmp_path}/broken.json", "broken.json is not JSON"),
         (f"Other={tmp_path}/other.json", "other.json is no evaluation"),
         (f"Other={tmp_path}/absent.json", "absent.json"),
