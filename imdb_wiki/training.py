@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from keras import layers
 
+from imdb_wiki.model_files import save_model
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results import HISTORY_FILE, LOGS_DIR, MODEL_FILE, hardware, set_aside, start_run
@@ -331,27 +332,3 @@ def train(
             verbose=0,  # its bars are stored whole by notebooks, half a megabyte an epoch
         )
     return watchers[-1].frame()
-
-
-def save_model(model: keras.Model, path: str | PathLike) -> None:
-    """Saves a model for use: without optimizer and loss, and computing in float32 anywhere.
-
-    Args:
-        model: A functional model of built-in layers.
-        path: Where to, ending in `.keras`; an older file is replaced only by a whole new one.
-    """
-
-    def in_float32(layer):
-        config = layer.get_config()
-        if isinstance(layer, keras.Layer):  # plain operations, such as a sum, have no dtype
-            config["dtype"] = "float32"
-        return type(layer).from_config(config)
-
-    uncompiled = keras.Model(model.input, model.output, name=model.name)  # a clone takes all along
-    plain = keras.models.clone_model(uncompiled, clone_function=in_float32)
-    plain.set_weights(model.get_weights())
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    plain.save(partial)
-    partial.replace(path)
