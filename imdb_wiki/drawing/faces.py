@@ -57,8 +57,8 @@ def _outline(look, angles):
     """The face's edge at these angles from the crown: a man's jaw is squarer, an old one sags."""
     jaw = look.person.leans["jaw"] * (1 - 0.4 * look.childhood)
     sagging = look.ramp("sagging", 30, 90)
-    squareness = min(max(2.35 + 0.45 * jaw + 0.7 * sagging, 1.8), 4)
-    taper = 0.14 - 0.075 * jaw - 0.1 * look.childhood - 0.08 * sagging
+    squareness = min(max(2.4 + 0.6 * jaw + 0.7 * sagging, 1.7), 4)
+    taper = 0.15 - 0.11 * jaw - 0.1 * look.childhood - 0.08 * sagging
     y = -np.cos(angles)
     x = np.sqrt(1 - np.abs(y) ** np.where(y < 0, 2, squareness)) * (1 - taper * np.maximum(y, 0))
     return np.stack([np.sign(np.sin(angles)) * x * look.half_width, y], axis=1)
@@ -74,7 +74,7 @@ def _draw_back_hair(canvas, look):
 def _draw_neck_and_clothes(canvas, look, rng):
     skin, grown = look.skin, 1 - look.childhood
     broad = look.person.leans["neck"] * (0.4 + 0.6 * grown)
-    neck, shoulders = 0.3 + 0.12 * grown + 0.06 * broad, 0.85 + 0.4 * grown + 0.18 * broad
+    neck, shoulders = 0.31 + 0.12 * grown + 0.08 * broad, 0.85 + 0.4 * grown + 0.25 * broad
     canvas.paint(symmetric((neck, 0.6), (neck * 1.15, 1.8)), skin * 0.86)
     canvas.paint(oval(0, 0.92, neck * 1.2, 0.22), skin * 0.6, 0.5, softness=0.12)
     folds = [symmetric((0, y), (neck, y - 0.04)) for y in (1.12, 1.2, 1.28)]
@@ -82,16 +82,16 @@ def _draw_neck_and_clothes(canvas, look, rng):
     cloth = muted(rng)
     edge = [(0, 1.42), (neck, 1.26), (shoulders, 1.5), (shoulders * 1.2, 1.75), (2, 3)]
     canvas.paint(symmetric(*edge), cloth)
-    style = 0.6 * look.person.leans["clothes"] + rng.normal(0, 0.6)
+    style = look.person.leans["clothes"] + rng.normal(0, 0.4)
     if style > 0:  # a shirt's collar, and for the formal a tie
         collar = mirrored([(neck, 1.18), (neck * 1.35, 1.5), (0.05, 1.64), (0.02, 1.42)])
         canvas.paint(collar, mix(cloth, _WHITE, 0.7))
         if style > 1:
             canvas.paint(symmetric((0.07, 1.45), (0.12, 3)), muted(rng))
     else:  # a round neckline, and for the fine a necklace
-        depth = 1.55 - 0.08 * max(style, -2)
+        depth = 1.58 - 0.08 * max(style, -2)
         canvas.paint(symmetric((0, depth), (neck, depth - 0.1), (neck * 1.2, 1.25)), skin * 0.86)
-        if style < -1.2:
+        if style < -1:
             canvas.paint(symmetric((0, depth - 0.05), (neck, 1.3)), _METALS[0], width=0.035)
 
 
@@ -169,7 +169,7 @@ def _draw_beard(canvas, look, rng):
         roots = rng.uniform((-0.55, 0.68), (0.55, 0.98), (40, 2))
         canvas.paint(np.stack([roots, roots * (1.05, 1.08)], axis=1), hair * 1.25, 0.8, width=0.012)
     elif person.beard == "stubble":
-        canvas.paint(beard, hair * 0.7, 0.4, softness=0.08)
+        canvas.paint(beard, hair * 0.7, 0.55, softness=0.08)
     if person.beard in ("full", "moustache"):
         moustache = symmetric(*lip, (0.12, lip_y), (0, lip_y - 0.02))
         canvas.paint(moustache, hair * 0.9, 0.95, softness=0.02)
@@ -178,8 +178,8 @@ def _draw_beard(canvas, look, rng):
 def _draw_mouth(canvas, look, rng):
     skin, y = look.skin, look.mouth_y
     feminine = min(max(0.5 - 0.5 * look.person.leans["lips"], 0), 1)
-    full = (0.03 + 0.05 * feminine) * (1.2 - 0.7 * look.ramp("lips", 12, 90))
-    painted = 0.9 * feminine * look.ramp("lips", 10, 20) * rng.uniform(0.5, 1)
+    full = (0.025 + 0.065 * feminine) * (1.2 - 0.7 * look.ramp("lips", 12, 90))
+    painted = 0.9 * feminine * look.ramp("lips", 10, 20) * rng.uniform(0.7, 1)
     colour = mix(mix(skin * 0.8, _LIPSTICK, 0.3), _LIPSTICK * rng.uniform(0.7, 1.1), painted)
     smile = rng.normal(0.4, 0.35)
     half = 0.22 - 0.05 * look.childhood + 0.04 * smile
@@ -203,8 +203,8 @@ def _draw_eyes(canvas, look, rng):
     near, far = x - size * 0.4, x + size * 0.4
     upper = np.array([inner, (near, y - high), (far, y - high * (1 - 0.3 * droop)), outer])
     lower = [outer, (far, y + high * 0.75), (near, y + high * 0.75), inner]
-    makeup = 0.6 * min(max(lashes, 0), 1) * look.ramp("lips", 12, 20)
-    shadow = oval(x, y - high, size * 1.1, 0.08)
+    makeup = 0.8 * min(max(lashes, 0), 1) * look.ramp("lips", 12, 20)
+    shadow = oval(x, y - high, size * 1.15, 0.09)
     canvas.paint(mirrored(shadow), rng.uniform(40, 160, 3), makeup, softness=0.06)
     eyeball = np.concatenate([smooth(upper), smooth(lower)])
     canvas.paint(mirrored(eyeball), _WHITE * (1 - 0.1 * droop))
@@ -228,7 +228,7 @@ def _draw_brows(canvas, look, rng):
     lean, x = look.person.leans["brows"], look.eye_x
     y = look.eye_y - 0.2 - 0.05 * look.childhood + 0.02 * lean + rng.normal(0, 0.01)
     brow = [(x - 0.15, y + 0.02), (x + 0.03, y - 0.05 + 0.02 * lean), (x + 0.19, y + 0.03)]
-    thick = min(max(0.075 + 0.05 * lean, 0.02), 0.17) * (1 - 0.3 * look.childhood)
+    thick = min(max(0.08 + 0.06 * lean, 0.02), 0.18) * (1 - 0.3 * look.childhood)
     hair = mix(look.hair * 0.75, look.skin, 0.2 * look.childhood)
     canvas.paint(mirrored(smooth(brow)), hair, 0.95, width=thick)
 
@@ -278,12 +278,12 @@ def _draw_trinkets(canvas, look, rng):
     if lean > -0.3:
         return
     if look.years["shape"] > 8:
-        earring = oval(look.half_width + 0.05, look.eye_y + 0.44, 0.055, 0.075, 14)
+        earring = oval(look.half_width + 0.05, look.eye_y + 0.46, 0.07, 0.1, 14)
         canvas.paint(mirrored(earring), _METALS[rng.integers(len(_METALS))])
     else:  # a small girl's bow
         bow, colour = np.array([np.sign(look.person.parting) * 0.38, -0.9]), muted(rng)
-        canvas.paint(mirrored([(0, 0), (0.28, -0.18), (0.28, 0.18)]) + bow, colour)
-        canvas.paint(oval(*bow, 0.08, 0.08, 14), colour * 0.7)
+        canvas.paint(mirrored([(0, 0), (0.36, -0.23), (0.36, 0.23)]) + bow, colour)
+        canvas.paint(oval(*bow, 0.1, 0.1, 14), colour * 0.7)
 
 
 def _draw_glasses(canvas, look, rng):

@@ -87,8 +87,8 @@ def draw_person(rng: np.random.Generator, gender: int) -> Person:
         skin=_between(_SKINS, tone) * rng.uniform(0.97, 1.02, 3),
         hair=_between(_HAIRS, hair_tone) * rng.uniform(0.85, 1.1),
         iris=_between(_IRISES, min(rng.uniform(0, 0.8) + tone / 2, 1)),
-        # Means 2 apart and a scatter of 0.5: a cue seen exactly would be right 97 times in 100.
-        leans={cue: rng.normal(1 if gender == MALE else -1, 0.5) for cue in GENDER_CUES},
+        # Means 2 apart and a scatter of 0.45: a cue seen exactly would be right 98 times in 100.
+        leans={cue: rng.normal(1 if gender == MALE else -1, 0.45) for cue in GENDER_CUES},
         ageing={cue: rng.normal() for cue in AGE_CUES},
         width=rng.normal(0, 0.025),
         parting=rng.uniform(-0.6, 0.6),
@@ -118,12 +118,12 @@ def look_of(person: Person, age_years: int, rng: np.random.Generator) -> Look:
         _ramp(years[cue], 20, 90) for cue in ("sagging", "growth", "hairline", "skin")
     )
     yellowed = person.skin.mean() * np.array([0.93, 1.02, 1.06])
-    hair_length = 0.4 - 0.7 * person.leans["hair"] - 0.2 * thinning + rng.normal(0, 0.12)
+    hair_length = 0.4 - 0.8 * person.leans["hair"] - 0.2 * thinning + rng.normal(0, 0.12)
     return Look(
         person=person,
         years=years,
         childhood=childhood,
-        half_width=0.7 + 0.2 * childhood + 0.025 * person.leans["jaw"] + person.width,
+        half_width=0.7 + 0.2 * childhood + 0.04 * person.leans["jaw"] + person.width,
         eye_x=0.31 + 0.03 * childhood + person.width / 2,
         eye_y=-0.14 + 0.32 * childhood,  # a child's forehead is high, its eyes are low and large
         eye_size=0.135 + 0.085 * childhood - 0.025 * sagging,
