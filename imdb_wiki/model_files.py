@@ -116,8 +116,9 @@ def _without_defaults(config: dict) -> dict:
         default = parameters[name].default if name in parameters else inspect.Parameter.empty
         default = list(default) if isinstance(default, tuple) else default
         same = type(value) is type(default) and value == default
-        # An input layer's `ragged` is None by default, which it saves as false.
-        if not same and (name, value) != ("ragged", False):
+        # Rescaling reads its offset without asking whether it is there. An input layer's `ragged`
+        # is None by default, which it saves as false.
+        if (not same or name == "offset") and (name, value) != ("ragged", False):
             kept[name] = value
     return kept
 
