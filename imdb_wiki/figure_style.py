@@ -82,7 +82,7 @@ def save(figure: Figure, path: str | PathLike, dpi: int = DPI) -> None:
         path: Where to.
         dpi: Pixels an inch.
     """
-    from imdb_wiki.journal import write_whole  # not on every system, unlike the pictures
+    from imdb_wiki.journal import write_whole  # needs fcntl, which Windows lacks
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
