@@ -146,7 +146,7 @@ def interval_constants_of(
 
     Args:
         model: A model of the contract in `networks.py`.
-        path: Its file, whose `.json` is looked for.
+        path: Its file; a `.json` of the same name beside it is read.
         prepared_dirs: Folders whose validation splits calibrate a model without constants.
         batch_size: Images a step.
         flip_averaging: As for `predict`.
