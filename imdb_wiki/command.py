@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import functools
+import importlib
 import math
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from imdb_wiki.errors import InputError
 
@@ -152,15 +153,42 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
         except KeyboardInterrupt as why:
             tell("; ".join(["stopped", *map(str, why.args)]))
             return 130
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename and error.strerror else ""
-            tell(f"error: {where}{error.strerror or first_line(error)}")
-            return 2
-        except InputError as error:
-            tell(f"error: {first_line(error)}")
+        except Exception as error:
+            if _comes_of_ctrl_c(error):
+                tell("stopped")
+                return 130
+            if not isinstance(error, OSError | InputError):
+                raise
+            tell(f"error: {_with_its_file(error)}")
             return 2
 
     return wrapped
+
+
+def run_command(module: str) -> NoReturn:
+    """Imports a command's module, runs its `main` and ends with its exit code.
+
+    Called at the top of a module whose imports take seconds, before them: so Ctrl-C is said in one
+    line while they are running, too.
+
+    Args:
+        module: Such as `imdb_wiki.evaluation`.
+    """
+    run = says_errors_in_one_line(lambda: importlib.import_module(module).main())
+    sys.exit(run())
+
+
+def _with_its_file(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return first_line(error)
+
+
+def _comes_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: C++ modules turn it into an ImportError, for example."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 # Any of these is there where an NVIDIA driver is: on Linux, in a container, under Windows (WSL2).

@@ -3,8 +3,10 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import keras
 import pytest
@@ -21,6 +23,7 @@ from imdb_wiki.command import (
 )
 from imdb_wiki.errors import InputError
 from tests.conftest import REPOSITORY
+from tests.prepared import write_prepared
 
 # As TensorFlow writes it: before its log is set up and after, good news and bad.
 LOG = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
@@ -81,6 +84,51 @@ def test_a_command_says_in_one_line_why_it_ends(error, code, said, capsys):
     text = capsys.readouterr().err
     assert text.startswith(said)
     assert text.count("\n") == 1
+
+
+def test_ctrl_c_that_came_back_as_another_error_is_ctrl_c_all_the_same(capsys):
+    @says_errors_in_one_line
+    def main(cause):
+        raise ImportError("initialization failed") from cause
+
+    assert main(KeyboardInterrupt()) == 130  # as C++ modules do when they are imported
+    assert capsys.readouterr().err == "stopped\n"
+    with pytest.raises(ImportError):
+        main(None)
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(tmp_path):
+    (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")
+    done = run_python(
+        "from imdb_wiki.command import run_command; run_command('slow')", PYTHONPATH=str(tmp_path)
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["compact_training", "evaluation"])
+def test_ctrl_c_at_any_moment_is_one_line(command, tmp_path):
+    prepared_dir = write_prepared(tmp_path / "prepared", {"train": 20, "val": 40, "test": 4})
+    arguments = {
+        "compact_training": [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", "32"],
+        "evaluation": ["models/compact.keras", prepared_dir, "--output_dir", tmp_path / "results"],
+    }[command]
+    for wait_seconds in (0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 9, 13, 20):
+        begun = subprocess.Popen(
+            [sys.executable, "-m", f"imdb_wiki.{command}", *map(str, arguments)],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(wait_seconds)
+        begun.send_signal(signal.SIGINT)
+        said = begun.communicate()[1]
+        if begun.returncode == 0:
+            assert command == "evaluation" and said == ""  # it was quicker
+            break
+        assert begun.returncode == 130, said
+        assert said.startswith("stopped") and said.count("\n") == 1
 
 
 def test_a_line_for_a_closed_standard_error_does_not_go_to_standard_output(monkeypatch, capsys):
