@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from imdb_wiki import OTHER_KERAS_BACKEND
 from imdb_wiki.errors import InputError
 
 
@@ -204,6 +205,16 @@ _NO_GPU = re.compile(r"GPUs? will not be used|Cannot dlopen|Skipping registering
 _HARMLESS = re.compile(r"has already been registered|already registered")  # said as errors
 
 
+# Keras' own defaults, on which the networks and their trainings rely.
+KERAS_SETTINGS = {
+    "image_data_format": "channels_last",
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "max_epochs": None,
+    "max_steps_per_epoch": None,
+}
+
+
 def has_nvidia_driver() -> bool:
     """Says whether this machine has an NVIDIA driver: its GPU's errors are worth reading then."""
     return any(map(os.path.exists, NVIDIA_DRIVER_FILES))
@@ -213,8 +224,9 @@ def start_tensorflow() -> None:
     """Imports TensorFlow and Keras without their log, and sets Keras up as this project needs it.
 
     The first thing that a command or a notebook does after it has read its options. What the
-    shell or `~/.keras/keras.json` say for other projects does not change a training here. Where
-    there is an NVIDIA driver, a GPU's errors are printed, and a line if TensorFlow finds no GPU.
+    shell or `~/.keras/keras.json` say for other projects does not change a training here; a line
+    says so. Where there is an NVIDIA driver, a GPU's errors are printed, and a line if TensorFlow
+    finds no GPU.
 
     Raises:
         InputError: Keras was imported before this package, with another backend than TensorFlow,
@@ -238,11 +250,14 @@ def start_tensorflow() -> None:
 
         gpus = tf.config.list_physical_devices("GPU")  # the first look for one is logged as well
     tf.get_logger().setLevel("ERROR")  # Python's part of the log: retracing and the like
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_max_epochs(None)
-    keras.config.set_max_steps_per_epoch(None)
+    changed = [] if backend == OTHER_KERAS_BACKEND else [f"backend={OTHER_KERAS_BACKEND}"]
+    for name, value in KERAS_SETTINGS.items():
+        other = getattr(keras.config, name)()
+        if other != value:
+            getattr(keras.config, f"set_{name}")(value)
+            changed.append(f"{name}={other}")
+    if changed:
+        tell(f"not used here: Keras' settings for other projects, {', '.join(changed)}")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     if has_nvidia_driver() and not gpus and not hidden:
         tell(

@@ -7,6 +7,7 @@ and Ctrl-C is heard before it.
 from pathlib import Path
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, start_tensorflow
+from imdb_wiki.errors import InputError
 from imdb_wiki.recipe import add_recipe_arguments, recipe_of
 
 
@@ -43,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
             f"argument --folder_shares: {len(options['folder_shares'])} for {len(folders)} folders"
         )
     recipe = recipe_of(options)
+    for folder in folders:
+        if not Path(folder, "train.csv").is_file():
+            raise InputError(f"{folder} holds no train.csv: prepare it first")
     start_tensorflow()
     from imdb_wiki.compact_training import train_compact
 

@@ -10,6 +10,7 @@ import time
 
 import keras
 import pytest
+import tensorflow
 
 from imdb_wiki import command
 from imdb_wiki.command import (
@@ -164,38 +165,39 @@ def run_python(code: str, **variables: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_tensorflow_starts_silently_whatever_is_set_for_other_projects(tmp_path):
+def test_tensorflow_starts_silently_and_as_needed_whatever_is_set_for_other_projects(tmp_path):
     settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}
     (tmp_path / "keras.json").write_text(json.dumps(settings | {"backend": "jax"}))
     done = run_python(
         "from imdb_wiki.command import start_tensorflow\n"
         "start_tensorflow()\n"
         "import keras, tensorflow as tf\n"
-        "from keras import config\n"
         "@tf.function\n"
         "def traced(x): return x\n"
-        "for number in range(8): traced(number)  # eight traces: TensorFlow would warn\n"
+        "for number in range(8): traced(number)  # each a trace, of which TensorFlow warns\n"
+        "from keras import config\n"
         "print(config.backend(), config.image_data_format(), config.floatx(), config.epsilon(),\n"
         "      config.max_epochs(), keras.layers.Conv2D(1, 3).data_format)",
         KERAS_HOME=str(tmp_path),
         KERAS_BACKEND="torch",
         KERAS_MAX_EPOCHS="1",
     )
-    assert done.stderr == ""
+    assert done.stderr == (  # and not a word of TensorFlow's
+        "not used here: Keras' settings for other projects, backend=torch, "
+        "image_data_format=channels_first, floatx=float16, epsilon=0.001, max_epochs=1\n"
+    )
     assert done.stdout == "tensorflow channels_last float32 1e-07 None channels_last\n"
 
 
-def test_a_gpu_that_cannot_be_used_is_said():
-    done = run_python(
-        "import sys\n"
-        "from imdb_wiki import command\n"
-        "command.NVIDIA_DRIVER_FILES = [sys.executable]\n"
-        "command.start_tensorflow()",
-        CUDA_VISIBLE_DEVICES="0",
-    )
-    lines = done.stderr.splitlines()
-    assert lines[-1].startswith("TensorFlow finds no GPU and computes on the processor"), lines
-    assert len(lines) == len(set(lines)) <= 4
+def test_a_gpu_that_is_not_found_is_said_where_there_is_a_driver(monkeypatch, capsys):
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda *_: [])
+    for driver, hidden in (([sys.executable], False), ([sys.executable], True), ([], False)):
+        monkeypatch.setattr(command, "NVIDIA_DRIVER_FILES", driver)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1" if hidden else "0")
+        start_tensorflow()
+        said = capsys.readouterr().err
+        assert said.startswith("TensorFlow finds no GPU") == bool(driver and not hidden)
+        assert said.count("\n") == len(said.splitlines()) <= 1
 
 
 def test_a_wrong_value_in_keras_json_is_one_line(tmp_path):
