@@ -72,6 +72,7 @@ def trained(tmp_path, monkeypatch) -> list[Recipe]:
         Path(folder, "train.csv").touch()
     recipes = []
     training = type(sys)("imdb_wiki.compact_training")
+    training.MODEL_FILE = "model.keras"
     training.train_compact = lambda folders, run_dir, recipe: recipes.append(recipe)
     monkeypatch.setitem(sys.modules, "imdb_wiki.compact_training", training)
     monkeypatch.setattr("imdb_wiki.compact_command.start_tensorflow", lambda: None)
@@ -181,8 +182,9 @@ def test_defaults_follow_what_was_chosen():
     assert sizes_and_warm_up(image_size=128, epochs=3) == (64, 149, 1.5)
 
 
-def test_the_command_makes_the_recipe_that_it_is_told(trained):
+def test_the_command_makes_the_recipe_that_it_is_told(trained, capsys):
     assert main(["a", "b", "--run_dir", "x"]) == 0
+    assert capsys.readouterr().err == f"trained: {Path('x', 'model.keras')}\n"
     assert main(
         [
             *("a", "b", "--run_dir", "x", "--folder_shares", "1", "0.5", "--epochs", "7"),
