@@ -13,7 +13,6 @@ import pandas as pd
 
 from imdb_wiki.command import (
     OneLineParser,
-    first_line,
     says_errors_in_one_line,
     start_tensorflow,
     whole_number,
@@ -23,6 +22,7 @@ from imdb_wiki.framing import read_card
 from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
+from imdb_wiki.model_files import load_model
 from imdb_wiki.splits import warning_of_seen_faces
 
 if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
@@ -113,42 +113,6 @@ def evaluate(
         As `score`, e.g. `count`, `age_mae_years`, `median_age_mae_years`, `gender_accuracy`.
     """
     return score(frame, predict(model, frame, batch_size, verbose), train_frame)
-
-
-def load_model(path: str | Path) -> "keras.Model":
-    """Loads a saved model and checks that it keeps the contract in `networks.py`.
-
-    Args:
-        path: A `.keras` file.
-
-    Returns:
-        The model, uncompiled.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It is no model, or one with another input or other outputs.
-    """
-    import keras
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such model: {path}")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever one of the file's parts raises
-        raise InputError(f"{path} is not a saved Keras model: {first_line(error)}") from error
-    inputs = model.input_shape if isinstance(model, keras.Model) else None
-    if not (isinstance(inputs, tuple) and len(inputs) == 4 and inputs[3] == 3):
-        raise InputError(f"{path} takes {inputs}, not one image (batch, height, width, 3)")
-    if None in inputs[1:]:
-        raise InputError(f"{path} does not say its image size: it takes {inputs}")
-    outputs = model.output
-    shapes = {k: v.shape for k, v in outputs.items()} if isinstance(outputs, dict) else {}
-    if shapes.get("age_years", ())[1:] != (1,) or shapes.get("gender", ())[1:] != (2,):
-        answers = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "no dictionary"
-        wanted = "age_years (batch, 1) and gender (batch, 2)"
-        raise InputError(f"{path} answers {answers}, not {wanted}")
-    return model
 
 
 def interval_constants_of(

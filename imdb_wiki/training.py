@@ -13,6 +13,7 @@ import pandas as pd
 import tensorflow as tf
 from keras import layers
 
+from imdb_wiki.model_files import save_model
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 
 MODEL_FILE, HISTORY_FILE, LOGS_DIR = "model.keras", "history.csv", "logs"
@@ -304,30 +305,6 @@ def train(
             if isinstance(watcher, keras.callbacks.CSVLogger) and watcher.csv_file:
                 watcher.csv_file.close()
     return pd.DataFrame({"epoch": history.epoch, **history.history})
-
-
-def save_model(model: keras.Model, path: str | PathLike) -> None:
-    """Saves a model for use: without optimizer and loss, and computing in float32 anywhere.
-
-    Args:
-        model: A functional model of built-in layers.
-        path: Where to, ending in `.keras`; an older file is replaced only by a whole new one.
-    """
-
-    def in_float32(layer):
-        config = layer.get_config()
-        if isinstance(layer, keras.Layer):  # plain operations, such as a sum, have no dtype
-            config["dtype"] = "float32"
-        return type(layer).from_config(config)
-
-    uncompiled = keras.Model(model.input, model.output, name=model.name)  # a clone takes all along
-    plain = keras.models.clone_model(uncompiled, clone_function=in_float32)
-    plain.set_weights(model.get_weights())
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    plain.save(partial)
-    partial.replace(path)
 
 
 def current_commit() -> str:
