@@ -30,7 +30,7 @@ from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
-from imdb_wiki.model_files import load_model
+from imdb_wiki.model_files import load_model, refuse_nan
 from imdb_wiki.results import (
     append_result,
     count_test_reading,
@@ -239,13 +239,7 @@ def write_evaluation(
     """
     from imdb_wiki import evaluation_plots, plots  # here: the measures need no matplotlib
 
-    for name, values in predictions.items():
-        count = int((~np.isfinite(values.reshape(len(frame), -1)).all(axis=1)).sum())
-        if count:
-            raise InputError(
-                f"the network's {name} is NaN or infinite for {count:,} of {len(frame):,} images: "
-                "its training has failed, and there is nothing to score"
-            )
+    refuse_nan(predictions, "the network")
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     tables = by_group(frame, predictions, train_frame, interval_constants)
