@@ -152,18 +152,24 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
         try:
             return main(*arguments, **options)
         except KeyboardInterrupt as why:
-            tell("; ".join(["stopped", *map(str, why.args)]))
-            return 130
+            return _stopped(*why.args)
         except Exception as error:
             if _comes_of_ctrl_c(error):
-                tell("stopped")
-                return 130
+                return _stopped()
             if not isinstance(error, OSError | InputError):
                 raise
             tell(f"error: {_with_its_file(error)}")
             return 2
 
     return wrapped
+
+
+def _stopped(*how_to_go_on: object) -> int:
+    # After a Ctrl-C inside of `exec`, which dataclasses use, `python -m` ends by the signal and not
+    # by our exit code; the next `exec` makes it forget that.
+    exec("")
+    tell("; ".join(["stopped", *map(str, how_to_go_on)]))
+    return 130
 
 
 def run_command(module: str) -> NoReturn:

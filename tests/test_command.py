@@ -98,35 +98,49 @@ def test_ctrl_c_that_came_back_as_another_error_is_ctrl_c_all_the_same(capsys):
         main(None)
 
 
-def test_ctrl_c_while_a_command_is_imported_is_one_line(tmp_path):
-    (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")
-    done = run_python(
-        "from imdb_wiki.command import run_command; run_command('slow')", PYTHONPATH=str(tmp_path)
+@pytest.mark.parametrize("code", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"])
+def test_ctrl_c_while_a_command_is_imported_is_one_line(code, tmp_path):
+    (tmp_path / "slow.py").write_text(code)
+    (tmp_path / "start.py").write_text(
+        "from imdb_wiki.command import run_command; run_command('slow')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "start"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("command", ["compact_training", "evaluation"])
-def test_ctrl_c_at_any_moment_is_one_line(command, tmp_path):
+@pytest.mark.parametrize("module", ["compact_command", "evaluation"])
+def test_ctrl_c_at_any_moment_is_one_line(module, tmp_path):
     prepared_dir = write_prepared(tmp_path / "prepared", {"train": 20, "val": 40, "test": 4})
     arguments = {
-        "compact_training": [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", "32"],
+        "compact_command": [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", "32"],
         "evaluation": ["models/compact.keras", prepared_dir, "--output_dir", tmp_path / "results"],
-    }[command]
-    for wait_seconds in (0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 9, 13, 20):
+    }[module]
+    code = (
+        "from imdb_wiki.command import run_command\n"
+        "print('started', flush=True)\n"
+        f"run_command('imdb_wiki.{module}')"
+    )
+    for wait_seconds in (0, 0.1, 0.3, 0.6, 1, 1.5, 2, 3, 5, 9, 14):
         begun = subprocess.Popen(
-            [sys.executable, "-m", f"imdb_wiki.{command}", *map(str, arguments)],
+            [sys.executable, "-c", code, *map(str, arguments)],
             cwd=REPOSITORY,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        begun.stdout.readline()
         time.sleep(wait_seconds)
         begun.send_signal(signal.SIGINT)
         said = begun.communicate()[1]
         if begun.returncode == 0:
-            assert command == "evaluation" and said == ""  # it was quicker
+            assert module == "evaluation" and said == ""  # it was quicker
             break
         assert begun.returncode == 130, said
         assert said.startswith("stopped") and said.count("\n") == 1
