@@ -41,7 +41,7 @@ from imdb_wiki.journal import write_whole
 from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
-from imdb_wiki.recipe import Recipe
+from imdb_wiki.recipe import RECIPE_FILE, Recipe
 from imdb_wiki.training import (
     HISTORY_FILE,
     MODEL_FILE,
@@ -51,7 +51,7 @@ from imdb_wiki.training import (
     seed_everything,
 )
 
-RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
+STATE_FILE = "state-{}.weights.h5"
 TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
 
 

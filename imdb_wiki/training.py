@@ -13,10 +13,10 @@ import pandas as pd
 import tensorflow as tf
 from keras import layers
 
-from imdb_wiki.model_files import save_model
+from imdb_wiki.model_files import MODEL_FILE, save_model
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 
-MODEL_FILE, HISTORY_FILE, LOGS_DIR = "model.keras", "history.csv", "logs"
+HISTORY_FILE, LOGS_DIR = "history.csv", "logs"
 # Labels in the shapes that the pipeline gives them, for what only needs to know those.
 ONE_FACE = {"age_years": np.zeros((1, 1), np.float32), "gender": np.zeros((1, 1), np.int32)}
 
