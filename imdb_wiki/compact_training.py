@@ -10,10 +10,10 @@ A second training may start from the first (`--start_from`) and take its answers
 labels (`--teacher_weight`); the first must have been trained on the same split.
 """
 
-if __name__ == "__main__":  # before the imports below, of which TensorFlow's takes seconds
-    from imdb_wiki.compact_command import main
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
 
-    raise SystemExit(main())
+    run_command("imdb_wiki.compact_command")
 
 import dataclasses
 import io

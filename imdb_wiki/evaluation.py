@@ -3,6 +3,11 @@
 As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --output_dir DIR
 """
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
+
+    run_command("imdb_wiki.evaluation")
+
 import json
 import sys
 from pathlib import Path
@@ -318,7 +323,3 @@ def main(arguments: list[str] | None = None) -> int:
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
