@@ -4,9 +4,13 @@ As a command: python -m imdb_wiki.export models/compact.keras --to litert --quan
 --prepared_dir data/utkface
 """
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
+
+    run_command("imdb_wiki.export")
+
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -340,7 +344,3 @@ def main(arguments: list[str] | None = None) -> int:
     )
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {text}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

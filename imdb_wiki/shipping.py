@@ -8,9 +8,13 @@ and holds the constants of the age intervals, calibrated on the folders' validat
 with it `imdb_wiki_preparation.py --split_file` makes the same splits anywhere.
 """
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
+
+    run_command("imdb_wiki.shipping")
+
 import json
 import platform
-import sys
 import tempfile
 from pathlib import Path
 
@@ -173,7 +177,3 @@ def main(arguments: list[str] | None = None) -> int:
         f"plus {interval['floor_years']:g} years, by {interval['count']:,} faces"
     )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
