@@ -68,9 +68,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--margin",
         type=number(0, 2),
         metavar="SHARE",
-        help="for a model without .json: what its training crops show around the face on each "
-        "side, as a share of the face chip's side: 0 for UTKFace, 0.45 for IMDB and WIKI "
-        "(default: what the .json says)",
+        help="for a model without .json: what its training crops show beyond the face chip, the "
+        "square that UTKFace cuts out, on each side, as a share of the chip's side: 0 for UTKFace, "
+        "0.45 for IMDB and WIKI (default: what the .json says)",
     )
     add(
         "--batch_size",

@@ -45,13 +45,13 @@ from imdb_wiki.losses import smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
 from imdb_wiki.progress import EpochProgress
-from imdb_wiki.recipe import Recipe
+from imdb_wiki.recipe import RECIPE_FILE, Recipe
 from imdb_wiki.results import HISTORY_FILE, MODEL_FILE, read_history, read_json
 from imdb_wiki.training import ONE_FACE, make_variables_of_fit, save_model, seed_everything
 from imdb_wiki.watchers import StopAtNaN
 
 MEMORY_DIR = "/dev/shm"  # Linux' folder in memory
-RECIPE_FILE, STATE_FILE = "recipe.json", "state-{}.weights.h5"
+STATE_FILE = "state-{}.weights.h5"
 TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
 
 

@@ -4,47 +4,50 @@ As a command: python -m imdb_wiki.export models/compact.keras --to litert --quan
 --prepared_dir data/utkface
 """
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
+
+    run_command("imdb_wiki.export")
+
 import re
-import sys
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from imdb_wiki.command import OneLineParser, first_line, quiet_tensorflow, says_errors_in_one_line
+from imdb_wiki.command import (
+    OneLineParser,
+    first_line,
+    quiet_tensorflow,
+    says_errors_in_one_line,
+    start_tensorflow,
+)
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import load_model
-from imdb_wiki.exported import OUTPUT_SIZES, ExportedModel, load_exported
-from imdb_wiki.journal import write_whole
+from imdb_wiki.export_check import Check, float_check, quantized_check
+from imdb_wiki.exported import EXPORT_KIND, OUTPUT_SIZES, ExportedModel, load_exported
+from imdb_wiki.framing import CARD_KIND, find_card
+from imdb_wiki.journal import write_together
 from imdb_wiki.labels import FEMALE, MALE
-from imdb_wiki.metrics import accuracy, age_mae_years
+from imdb_wiki.model_files import load_model, refuse_nan
+from imdb_wiki.own_files import refuse_foreign
+from imdb_wiki.terminal import print_anywhere
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
-RELATIVE_TOLERANCE = 1e-3  # of a float export's every answer; rounding alone makes about 1e-5
-# Answers below these are compared as if they were these: a millionth of a probability is noise.
-RELATIVE_FLOORS = {"age_years": 1.0, "gender": 1e-3, "age_distribution": 1e-3}
-AGE_TOLERANCE_YEARS = 0.15  # of a quantized export's mean absolute error
-GENDER_TOLERANCE_POINTS = 0.5  # of its gender accuracy, in percentage points
+LEAST_ROOM_BYTES = 1_000_000  # with less, a converter's error is one of a full disk
 CALIBRATION_CROPS = 400  # more do not move the ranges of values any further
 DRAWN_FACES = 64
 BATCH_SIZE = 64  # crops that are compared at once
 # The last layers stay float in a quantized export: a softmax in steps of 1/256 does not sum to 1,
 # and an expectation over 0–100 years makes half a year of that.
 HEAD_LAYERS = re.compile(rf"/({'|'.join(OUTPUT_SIZES)})(_\d+)?/")
-
-
-class Check(NamedTuple):
-    """How far an export's answers are from the network's, and whether that is near enough."""
-
-    passed: bool
-    text: str  # the measured difference, in one line
 
 
 def export(
@@ -73,13 +76,12 @@ def export(
 
     Raises:
         FileNotFoundError: There is no such model, or no such prepared folder.
-        InputError: The model cannot be exported, or the export differs too much.
+        InputError: The model cannot be exported, the export differs too much, or a file that
+            would be written is there already and is none of these.
+        OSError: There is no room; the error names where.
     """
     output = output or default_output(model_path, to, quantize)
-    if output.suffix != SUFFIXES[to]:
-        raise InputError(f"{output} does not end in {SUFFIXES[to]}")
-    if quantize and prepared_dir is None:
-        raise InputError("int8 is calibrated and checked on real crops: give --prepared_dir")
+    card = _look_first(model_path, to, prepared_dir, quantize, output)
     model = load_model(model_path)
     height, width = model.input_shape[1:3]
     if height != width:
@@ -87,29 +89,56 @@ def export(
     frame = None if prepared_dir is None else _read_split(prepared_dir, "val")
     calibration = _calibration_crops(prepared_dir, height) if quantize else None
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f"partial-{output.name}")
-    try:
-        _convert(model, model_path, to, partial, calibration)
-        check = _check(model, load_exported(partial), frame, bool(quantize))
+    with tempfile.TemporaryDirectory() as scratch:
+        unchecked = Path(scratch, f"unchecked{SUFFIXES[to]}")
+        _convert(model, model_path, to, unchecked, calibration)
+        check = _check(model, model_path, load_exported(unchecked), frame, bool(quantize))
         if not check.passed:
             raise InputError(f"{output} was not kept: {check.text}")
-        _carry_card(model_path, output)  # first: a model without it would be framed wrongly
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+        written = {output: unchecked.read_bytes()}
+    if card is not None:
+        written[output.with_suffix(".json")] = card
+    write_together(written)
     return output, check.text
+
+
+def _look_first(
+    model_path: Path, to: str, prepared_dir: Path | None, quantize: str | None, output: Path
+) -> bytes | None:
+    """Makes sure, before anything is computed, that an export can be made and written.
+
+    Returns:
+        What stands in the model's `.json`, which goes along under the export's name; None where
+        it has none, or where both have the same.
+    """
+    if output.suffix != SUFFIXES[to]:
+        raise InputError(f"{output} does not end in {SUFFIXES[to]}")
+    if quantize and prepared_dir is None:
+        raise InputError("int8 is calibrated and checked on real crops: give --prepared_dir")
+    if not model_path.is_file():
+        raise FileNotFoundError(f"no such model: {model_path}")
+    for split in ("val", "train") if quantize else ("val",) if prepared_dir else ():
+        if not (prepared_dir / f"{split}.csv").is_file():
+            raise FileNotFoundError(f"no {split} split: {prepared_dir / split}.csv does not exist")
+    refuse_foreign(output, EXPORT_KIND)
+    card, carried = find_card(model_path), output.with_suffix(".json")
+    if card is None:
+        if carried.exists():
+            raise InputError(
+                f"{carried} would be taken for the export's, but {model_path} has none: move it "
+                "away, or give --output another name"
+            )
+        return None
+    if card.resolve() == carried.resolve():
+        return None
+    refuse_foreign(carried, CARD_KIND)
+    return card.read_bytes()
 
 
 def default_output(model_path: Path, to: str, quantize: str | None = None) -> Path:
     """Names the export of a model: beside it, e.g. `compact-int8.tflite`."""
     stem = f"{model_path.stem}-{quantize}" if quantize else model_path.stem
     return model_path.with_name(stem + SUFFIXES[to])
-
-
-def _carry_card(model_path: Path, output: Path) -> None:
-    card, carried = model_path.with_suffix(".json"), output.with_suffix(".json")
-    if card.is_file() and card.resolve() != carried.resolve():
-        write_whole(carried, card.read_bytes())
 
 
 def _convert(
@@ -120,25 +149,27 @@ def _convert(
     calibration: np.ndarray | None,
 ) -> None:
     """Writes the unchecked export; `calibration` is float32 (count, 1, size, size, 3) or None."""
+    scratch = path.parent
     try:
         # Converters talk a lot on standard error; what is wrong they raise as well.
-        with quiet_tensorflow(), tempfile.TemporaryDirectory() as scratch:
+        with quiet_tensorflow():
             model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras exports what was called
             if to == "litert" and calibration is None:
                 model.export(path, format="litert", verbose=False)
             elif to == "litert":
-                path.write_bytes(_int8_litert(model, Path(scratch), calibration))
+                path.write_bytes(_int8_litert(model, scratch, calibration))
             elif calibration is None:
                 model.export(path, format="onnx", verbose=False)
             else:
-                model.export(Path(scratch, "float.onnx"), format="onnx", verbose=False)
-                _int8_onnx(Path(scratch), path, calibration)
+                model.export(scratch / "float.onnx", format="onnx", verbose=False)
+                _int8_onnx(scratch, path, calibration)
     except ImportError as error:
         needed = f"{error.name or error}: pip install -r requirements-export.txt"
         raise InputError(f"the export to {to} needs {needed}") from error
-    except OSError:
-        raise
     except Exception as error:  # whatever a layer that the format lacks makes a converter raise
+        if isinstance(error, OSError) or shutil.disk_usage(scratch).free < LEAST_ROOM_BYTES:
+            reason = getattr(error, "strerror", None) or "No space left on device"
+            raise OSError(getattr(error, "errno", None), reason, str(scratch.parent)) from error
         raise InputError(f"{model_path} has no form in {to}: {first_line(error)}") from error
 
 
@@ -233,7 +264,11 @@ def _drawn_faces(image_size: int) -> np.ndarray:
 
 
 def _check(
-    model: "keras.Model", exported: ExportedModel, frame: "pd.DataFrame | None", quantized: bool
+    model: "keras.Model",
+    model_path: Path,
+    exported: ExportedModel,
+    frame: "pd.DataFrame | None",
+    quantized: bool,
 ) -> Check:
     """Lets network and export answer the same images, and judges the difference."""
     if frame is None:
@@ -245,6 +280,7 @@ def _check(
     with tqdm(total=count, desc="checking", unit="crop", leave=False) as progress:
         for images in batches:
             wanted.append(model.predict_on_batch(images))
+            refuse_nan(wanted[-1], model_path)
             given.append(exported(images))
             progress.update(len(images))
     wanted, given = _joined(wanted), _joined(given)
@@ -260,80 +296,51 @@ def _joined(answers: list[dict]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
 
-def float_check(wanted: dict, given: dict) -> Check:
-    """Judges a float export: every answer within `RELATIVE_TOLERANCE` of the network's.
-
-    Args:
-        wanted: The network's answers, each (count, n), by name.
-        given: The export's.
-
-    Returns:
-        Whether it passes, and the largest relative difference.
-    """
-    worst = {}
-    for name, values in given.items():
-        scale = np.maximum(np.abs(wanted[name]), RELATIVE_FLOORS[name])
-        worst[name] = float(np.max(np.abs(values - wanted[name]) / scale))
-    name = max(worst, key=lambda name: np.nan_to_num(worst[name], nan=np.inf))
-    passed = worst[name] <= RELATIVE_TOLERANCE  # never where it is not a number
-    text = f"{name} differs by up to {worst[name]:.1e} of itself (at most {RELATIVE_TOLERANCE:g})"
-    return Check(passed, text)
-
-
-def quantized_check(wanted: dict, given: dict, age_years: np.ndarray, gender: np.ndarray) -> Check:
-    """Judges a quantized export: as accurate as the network, within the two tolerances.
-
-    Args:
-        wanted: The network's answers, each (count, n), by name.
-        given: The export's.
-        age_years: True ages, (count,).
-        gender: True labels, 0 female, 1 male, (count,).
-
-    Returns:
-        Whether it passes, and both measures of both.
-    """
-    age = [age_mae_years(age_years, answer["age_years"][:, 0]) for answer in (wanted, given)]
-    right = [100 * accuracy(gender, answer["gender"]) for answer in (wanted, given)]
-    passed = (
-        all(np.isfinite(values).all() for values in given.values())
-        and abs(age[1] - age[0]) <= AGE_TOLERANCE_YEARS
-        and abs(right[1] - right[0]) <= GENDER_TOLERANCE_POINTS
-    )
-    text = (
-        f"age error {age[1]:.2f} years, {age[1] - age[0]:+.2f} against the float network (at most "
-        f"{AGE_TOLERANCE_YEARS}), gender accuracy {right[1]:.1f} %, {right[1] - right[0]:+.1f} "
-        f"points (at most {GENDER_TOLERANCE_POINTS}) on {len(gender):,} crops"
-    )
-    return Check(passed, text)
-
-
 @says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input or an export that differs."""
-    parser = OneLineParser(prog="python -m imdb_wiki.export", description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a .keras file")
-    parser.add_argument("--to", choices=SUFFIXES, required=True, help="the format")
-    parser.add_argument(
-        "--quantize", choices=["int8"], help="8-bit weights and activations (default: float)"
+    parser = OneLineParser(
+        prog="python -m imdb_wiki.export",
+        description="Exports a .keras model to LiteRT or ONNX, checks that the file answers as the "
+        "model does, and keeps it only then.",
+        epilog="A file that is there is replaced only if it is an earlier export.",
     )
-    parser.add_argument(
+    add = parser.add_argument_group("what is exported").add_argument
+    add("model", type=Path, metavar="MODEL", help="a .keras file; its .json goes along")
+    add(
+        "--to",
+        choices=SUFFIXES,
+        required=True,
+        help="the format: litert (.tflite, for phones) or onnx (.onnx, for ONNX Runtime)",
+    )
+    add(
+        "--quantize",
+        choices=["int8"],
+        help="8-bit weights and activations: a quarter of the size (default: 32-bit floats)",
+    )
+    add = parser.add_argument_group("check and result").add_argument
+    add(
         "--prepared_dir",
         type=Path,
-        help="folder of imdb_wiki_preparation.py: its validation split checks the export, its "
-        "training split calibrates int8 (default: drawn faces check, float only)",
+        metavar="DIR",
+        help="folder of imdb_wiki_preparation.py: the crops of its validation split check the "
+        "export, those of its training split calibrate int8 (default: 64 drawn faces check a float "
+        "export; int8 needs a folder)",
     )
-    parser.add_argument("--output", type=Path, help="file to write (default: beside the model)")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write, ending in .tflite or .onnx (default: beside the model, under its "
+        "name, with -int8 where it is quantized)",
+    )
     options = parser.parse_args(arguments)
-    with quiet_tensorflow():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()  # the first look for a GPU is what it talks about
+    print_anywhere()
+    output = options.output or default_output(options.model, options.to, options.quantize)
+    _look_first(options.model, options.to, options.prepared_dir, options.quantize, output)
+    start_tensorflow()
     path, text = export(
         options.model, options.to, options.prepared_dir, options.quantize, options.output
     )
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {text}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

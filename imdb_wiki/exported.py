@@ -7,10 +7,13 @@ import numpy as np
 
 from imdb_wiki.command import first_line, quiet_tensorflow
 from imdb_wiki.errors import InputError
+from imdb_wiki.model_files import MAX_IMAGE_SIDE, refuse_too_large
+from imdb_wiki.own_files import Kind
 
 # What a model may answer, by name: values an image. The first two are what every model answers.
 OUTPUT_SIZES = {"age_years": 1, "gender": 2, "age_distribution": 101}
 REQUIRED_OUTPUTS = ("age_years", "gender")
+EXPORT_KIND = Kind("export of a model for age and gender", (b"age_years", b"gender"))
 
 
 class _LiteRT:
@@ -114,15 +117,16 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no model, is cut, takes or answers something else, or its runtime is
-            not installed.
+        InputError: It is no model, is cut, is too large, takes or answers something else, or its
+            runtime is not installed.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such model: {path}")
-    if path.suffix not in _RUNTIMES:
+    if path.suffix.lower() not in _RUNTIMES:
         raise InputError(f"{path} ends neither in {' nor in '.join(EXPORTED_SUFFIXES)}")
-    kind, runtime_class, package = _RUNTIMES[path.suffix]
+    kind, runtime_class, package = _RUNTIMES[path.suffix.lower()]
+    refuse_too_large(path)
     try:
         with quiet_tensorflow():  # LiteRT says on standard error what computes
             runtime = runtime_class(path.read_bytes(), threads)
@@ -146,6 +150,8 @@ def _checked_image_size(path: Path, runtime: _LiteRT | _OnnxRuntime) -> int:
     ):
         takes = ", ".join(f"{n} {_shape_text(s)}" for n, s in runtime.input_shapes.items())
         raise InputError(f"{path} takes {takes or 'nothing'}, not one image (batch, size, size, 3)")
+    if height > MAX_IMAGE_SIDE:
+        raise InputError(f"{path} takes images of more than {MAX_IMAGE_SIDE} pixels a side")
     outputs = {name: tuple(shape[1:]) for name, shape in runtime.output_shapes.items()}
     good = {name for name, size in OUTPUT_SIZES.items() if outputs.get(name) == (size,)}
     if not good.issuperset(

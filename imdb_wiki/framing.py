@@ -10,6 +10,7 @@ import numpy as np
 from imdb_wiki import crops
 from imdb_wiki.detection import Chip
 from imdb_wiki.errors import InputError
+from imdb_wiki.own_files import Kind
 
 # What a `.json` may say, and what each word means here. Anything else is refused: a face cut in
 # another way than in training gets an age all the same, only a wrong one.
@@ -17,6 +18,7 @@ BOXES = ("chip",)  # the square of `detection.Chip`
 PADDINGS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 COLOUR_ORDERS = {"RGB": slice(None), "BGR": slice(None, None, -1)}
 RESAMPLINGS = {"area": crops.square}
+CARD_KIND = Kind("model's .json", (b'"framing"',))
 MOST_CARD_BYTES = 10_000_000  # the shipped one has 1,433
 MOST_FACTOR = 1000  # of an age interval's standard deviations; more reach from 0 to 100 years
 MOST_MARGIN = 2  # no training data shows more than five faces' width

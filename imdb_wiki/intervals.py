@@ -46,10 +46,15 @@ def calibrate(
         `coverage`, `factor`, `floor_years` and `count`: plain numbers, as in a model's `.json`.
 
     Raises:
-        ValueError: There are too few faces for the coverage.
+        ValueError: There are too few faces for the coverage, which is above 0 and below 1, or an
+            answer is NaN.
     """
+    if not 0 < coverage < 1:
+        raise ValueError(f"a coverage of {coverage:g} is not above 0 and below 1")
     spreads = age_spread_years(age_distribution) + floor_years
     scores = np.abs(np.asarray(true_years, "float64") - age_years) / spreads
+    if not np.isfinite(scores).all():
+        raise ValueError("an answer of the network is not a number (NaN)")
     count = len(scores)
     # One score more than `coverage` asks of `count`: the new face's own, which is not known.
     rank = math.ceil((count + 1) * coverage)

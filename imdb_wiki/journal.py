@@ -32,15 +32,32 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: It cannot be written; the error names it, and an older file is as it was.
     """
-    # A file name may hold bytes that are no UTF-8; they are written as what they are, \udcff.
-    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
-    partial = path.with_name(path.name + ".part")
+    write_together({path: content})
+
+
+def write_together(contents: dict[Path, str | bytes]) -> None:
+    """Writes files that belong together: all are whole before the first appears under its name.
+
+    Args:
+        contents: What to write, by path.
+
+    Raises:
+        OSError: One cannot be written; the error names it, and older files are as they were.
+    """
+    partial = {path: path.with_name(path.name + ".part") for path in contents}
+    path = None
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
+        for path, content in contents.items():
+            # A file name may hold bytes that are no UTF-8; they are written as \udcff.
+            text = isinstance(content, str)
+            data = content.encode(errors="backslashreplace") if text else content
+            partial[path].write_bytes(data)
+        for path in contents:
+            partial[path].replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()  # a part takes room where there is none left
+        for part in partial.values():
+            with contextlib.suppress(OSError):
+                part.unlink()  # a part takes room where there is none left
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

@@ -17,16 +17,20 @@ import numpy as np
 from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
+from imdb_wiki.own_files import Kind
 
 if TYPE_CHECKING:  # an exported model is used without Keras and TensorFlow
     import keras
 
+MODEL_FILE = "model.keras"  # what a training calls it
 CONFIG_NAME = "config.json"  # in the zip, as Keras names it
 WEIGHTS_NAME = "model.weights.h5"
 # The largest network here has 0.11 GB. More is no model of this project; unpacked, it would fill
 # the memory before anything else could be said of it.
 MAX_MODEL_BYTES = 1_000_000_000
 MAX_IMAGE_SIDE = 2048  # in pixels, of a model's input
+# How a model of the contract is told from other files; Keras does not compress the config.
+MODEL_KIND = Kind("model for age and gender", (CONFIG_NAME.encode(), b'"age_years"', b'"gender"'))
 
 
 def save_model(model: "keras.Model", path: str | PathLike) -> None:
@@ -39,6 +43,21 @@ def save_model(model: "keras.Model", path: str | PathLike) -> None:
     Raises:
         OSError: The file cannot be written; the error names it, and an older one is as it was.
     """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, model_bytes(model, path))
+
+
+def model_bytes(model: "keras.Model", path: Path) -> bytes:
+    """Makes the content of a model's file, as `save_model` writes it.
+
+    Args:
+        model: A functional model of built-in layers.
+        path: The file that it is for; Keras writes a draft of it beside.
+
+    Raises:
+        OSError: There is no room for the draft; the error names the file.
+    """
     import keras
 
     def in_float32(layer):
@@ -50,17 +69,14 @@ def save_model(model: "keras.Model", path: str | PathLike) -> None:
     uncompiled = keras.Model(model.input, model.output, name=model.name)  # a clone takes all along
     plain = keras.models.clone_model(uncompiled, clone_function=in_float32)
     plain.set_weights(model.get_weights())
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")  # Keras asks for the ending
+    draft = path.with_name(f"partial-{path.stem}.keras")  # Keras asks for the ending
     try:
-        plain.save(partial)
-        content = for_any_keras(partial.read_bytes())
+        plain.save(draft)
+        return for_any_keras(draft.read_bytes())
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        partial.unlink(missing_ok=True)
-    write_whole(path, content)
+        draft.unlink(missing_ok=True)
 
 
 def for_any_keras(content: bytes) -> bytes:
@@ -140,6 +156,7 @@ def load_model(path: str | Path) -> "keras.Model":
     if not path.is_file():
         raise FileNotFoundError(f"no such model: {path}")
     refuse_too_large(path)
+    _refuse_bomb(path)
     import keras
 
     try:
@@ -163,24 +180,33 @@ def load_model(path: str | Path) -> "keras.Model":
 
 
 def refuse_too_large(path: Path) -> None:
-    """Looks at a model file's size, and at what a `.keras` says that it unpacks to.
+    """Looks at a model file's size before it is read.
 
     Raises:
         InputError: It is above `MAX_MODEL_BYTES`.
     """
-    sizes = {"has": path.stat().st_size}
-    if zipfile.is_zipfile(path) and sizes["has"] <= MAX_MODEL_BYTES:
-        try:
-            with zipfile.ZipFile(path) as archive:  # which never unpacks more than is said here
-                sizes["unpacks to"] = sum(member.file_size for member in archive.infolist())
-                if sizes["unpacks to"] <= MAX_MODEL_BYTES:
-                    sizes["holds weights of"] = _weights_bytes(archive)
-        except Exception as error:  # whatever a damaged zip or HDF5 file raises
-            raise InputError(f"{path} is not a saved Keras model: {first_line(error)}") from error
-    for verb, size in sizes.items():
-        if size > MAX_MODEL_BYTES:
-            most = f"at most {MAX_MODEL_BYTES / 1e9:g} GB is read"
-            raise InputError(f"{path} {verb} {size / 1e9:.1f} GB: for a model {most}")
+    _refuse_more(path, "has", path.stat().st_size)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Looks at what a `.keras` file says that it unpacks to; no more than that is unpacked."""
+    if not zipfile.is_zipfile(path):
+        return  # Keras says what it is not
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
+            _refuse_more(path, "unpacks to", unpacked_bytes)
+            _refuse_more(path, "holds weights of", _weights_bytes(archive))
+    except InputError:
+        raise
+    except Exception as error:  # whatever a damaged zip or HDF5 file raises
+        raise InputError(f"{path} is not a saved Keras model: {first_line(error)}") from error
+
+
+def _refuse_more(path: Path, verb: str, size_bytes: int) -> None:
+    if size_bytes > MAX_MODEL_BYTES:
+        most = f"for a model at most {MAX_MODEL_BYTES / 1e9:g} GB is read"
+        raise InputError(f"{path} {verb} {size_bytes / 1e9:.1f} GB: {most}")
 
 
 def _weights_bytes(archive: zipfile.ZipFile) -> int:

@@ -9,6 +9,7 @@ from imdb_wiki.command import number, one_of, whole_number, yes_or_no
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import add_options, chosen_options, option, read_options
 
+RECIPE_FILE = "recipe.json"  # in the folder of a training
 # The networks that can be trained, with the least side of an image that they take, in pixels: each
 # halves the side five times. Here, because building one to ask it takes seconds.
 LEAST_IMAGE_SIZE = {"compact_cnn": 32, "efficientnetv2_b0": 32, "convnext_tiny": 32}

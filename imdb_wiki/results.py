@@ -18,8 +18,9 @@ import pandas as pd
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
+from imdb_wiki.model_files import MODEL_FILE
 
-MODEL_FILE, HISTORY_FILE, RUN_FILE, LOGS_DIR = "model.keras", "history.csv", "run.json", "logs"
+HISTORY_FILE, RUN_FILE, LOGS_DIR = "history.csv", "run.json", "logs"
 # What a training writes; a folder that holds one of these is taken.
 _TRAINING_FILES = (MODEL_FILE, HISTORY_FILE, RUN_FILE, LOGS_DIR)
 # What else the notebook puts beside them.

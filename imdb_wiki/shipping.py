@@ -8,24 +8,30 @@ and holds the constants of the age intervals, calibrated on the folders' validat
 with it `imdb_wiki_preparation.py --split_file` makes the same splits anywhere.
 """
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
+
+    run_command("imdb_wiki.shipping")
+
 import json
 import platform
-import sys
+import tempfile
 from pathlib import Path
 
-import keras
+import numpy as np
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line
-from imdb_wiki.compact_training import RECIPE_FILE
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, start_tensorflow
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import calibrate_on_validation, load_model
+from imdb_wiki.framing import CARD_KIND
 from imdb_wiki.intervals import COVERAGE
-from imdb_wiki.journal import write_whole
+from imdb_wiki.journal import write_together
 from imdb_wiki.labels import SPLIT_NAMES
-from imdb_wiki.pipeline import read_split
-from imdb_wiki.splits import write_split_list
-from imdb_wiki.training import MODEL_FILE, save_model
+from imdb_wiki.model_files import MODEL_FILE, MODEL_KIND, load_model, model_bytes, refuse_nan
+from imdb_wiki.own_files import Kind, refuse_foreign
+from imdb_wiki.recipe import RECIPE_FILE
+from imdb_wiki.terminal import print_anywhere
 
+SPLIT_LIST_KIND = Kind("list of the faces of a split", (b'"val": [', b'"test": ['))
 # How a face must be cut out for the network: as UTKFace's chips are, the tighter of the two
 # framings that it learnt, which leaves most of the pixels to the face.
 FRAMING = {
@@ -42,22 +48,29 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     Args:
         run_dir: Folder of `compact_training`.
         prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
-        output: Path of the files without their ending.
+        output: Path of the files without their ending; it may have dots, as `compact.v2`.
         coverage: Share of true ages that the intervals shall hold.
 
     Returns:
         What stands in the `.json`.
 
     Raises:
-        InputError: The model has no distribution, or the validation splits are too small.
+        FileNotFoundError: There is no such training, or no such prepared folder.
+        InputError: The model has no distribution or answers NaN, the validation splits are too
+            small, or a file that would be written is there already and is none of these.
+        OSError: There is no room for the files; the error names one, and older ones stay.
     """
-    model = load_model(run_dir / MODEL_FILE)
+    recipe, model_path = _look_first(run_dir, prepared_dirs, output), run_dir / MODEL_FILE
+    import keras
+
+    from imdb_wiki.evaluation import calibrate_on_validation
+    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.splits import write_split_list
+
+    model = load_model(model_path)
     if "age_distribution" not in model.output:
-        raise InputError(f"{run_dir / MODEL_FILE} answers no age_distribution")
-    recipe_path = run_dir / RECIPE_FILE
-    if not recipe_path.is_file():
-        raise InputError(f"{run_dir} is no folder of compact_training: it lacks {RECIPE_FILE}")
-    recipe = json.loads(recipe_path.read_text(encoding="utf-8"))
+        raise InputError(f"{model_path} answers no age_distribution")
+    refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
     interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
     card = {
         "name": output.name,
@@ -76,29 +89,91 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         for split in SPLIT_NAMES[1:]
         if all((Path(folder) / f"{split}.csv").is_file() for folder in prepared_dirs)
     }
-    save_model(model, output.with_suffix(".keras"))
-    write_split_list(output.with_name(f"{output.name}_split.json"), frames)
-    write_whole(output.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    weights, card_path, list_path = _paths(output)
+    with tempfile.TemporaryDirectory() as scratch:
+        write_split_list(Path(scratch, "split.json"), frames)
+        split_list = Path(scratch, "split.json").read_bytes()
+    write_together(
+        {
+            weights: model_bytes(model, weights),
+            list_path: split_list,
+            card_path: json.dumps(card, indent=1, allow_nan=False) + "\n",
+        }
+    )
     return card
+
+
+def _paths(output: Path) -> list[Path]:
+    """The three files; `Path.with_suffix` would take `.v2` of `compact.v2` for an ending."""
+    return [output.with_name(output.name + ending) for ending in (".keras", ".json", "_split.json")]
+
+
+def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
+    """Makes sure, before anything is computed, that there is what is needed and room for names.
+
+    Returns:
+        The training's recipe.
+    """
+    for path in (run_dir / MODEL_FILE, *(Path(folder) / "val.csv" for folder in prepared_dirs)):
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+    recipe_path = run_dir / RECIPE_FILE
+    if not recipe_path.is_file():
+        raise InputError(f"{run_dir} is no folder of compact_training: it lacks {RECIPE_FILE}")
+    try:
+        recipe = json.loads(recipe_path.read_text(encoding="utf-8"))
+        if not all(isinstance(folder, str) for folder in recipe["data"]):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(f"{recipe_path} is no recipe of compact_training") from error
+    if output.is_dir():
+        raise InputError(f"{output} is a folder: name the files in it, as {output / 'compact'}")
+    for path, kind in zip(_paths(output), (MODEL_KIND, CARD_KIND, SPLIT_LIST_KIND), strict=True):
+        refuse_foreign(path, kind)
+    return recipe
 
 
 @says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code, 2 for wrong input."""
-    parser = OneLineParser(prog="python -m imdb_wiki.shipping", description=__doc__.splitlines()[0])
-    parser.add_argument("run_dir", type=Path, help="folder of imdb_wiki.compact_training")
-    parser.add_argument("prepared_dirs", nargs="+", help="folders whose val splits calibrate")
-    parser.add_argument("--output", type=Path, required=True, help="path without an ending")
+    parser = OneLineParser(
+        prog="python -m imdb_wiki.shipping",
+        description="Makes a trained network ready for use: the model, a .json with the framing of "
+        "faces and the constants of the 90% age intervals, and the list of the faces that it has "
+        "not learnt from.",
+        epilog="A file that is there is replaced only if it is an earlier result of this command.",
+    )
+    add = parser.add_argument_group("training and data").add_argument
+    add("run_dir", type=Path, metavar="RUN_DIR", help="folder of imdb_wiki.compact_training")
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help="folders of imdb_wiki_preparation.py that it was trained on: the faces of their "
+        "validation splits decide how wide the age intervals are",
+    )
+    add = parser.add_argument_group("result").add_argument
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="path of the files without their endings: for models/compact the command writes "
+        "models/compact.keras, models/compact.json and models/compact_split.json",
+    )
     options = parser.parse_args(arguments)
-    card = ship(options.run_dir, options.prepared_dirs, options.output)
+    print_anywhere()
+    output = options.output
+    if output.suffix == ".keras":  # the file itself was named
+        output = output.with_suffix("")
+    _look_first(options.run_dir, options.prepared_dirs, output)
+    start_tensorflow()
+    card = ship(options.run_dir, options.prepared_dirs, output)
     interval = card["age_interval"]
     print(
-        f"{options.output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
+        f"{output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
         f"{interval['coverage']:.0%} intervals reach {interval['factor']:.2f} times the spread "
         f"plus {interval['floor_years']:g} years, by {interval['count']:,} faces"
     )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,9 +32,6 @@ from imdb_wiki.losses import age_bells, smoothed_cross_entropy
 from imdb_wiki.networks import compact_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.recipe import Recipe
-from imdb_wiki.shipping import main as shipping_main
-from imdb_wiki.shipping import ship
-from imdb_wiki.splits import name_digests, read_split_list
 from imdb_wiki.training import save_model
 from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
@@ -323,35 +320,6 @@ def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
     (tmp_path / "state-1.weights.h5").touch()
     with pytest.raises(InputError, match="differs in epochs, learning_rate"):
         train_compact([prepared_dir], tmp_path, replace(SMALL, learning_rate=1.0), verbose=0)
-
-
-def test_a_shipped_network_brings_what_its_user_must_know(prepared_dir, tmp_path):
-    network = tiny_cnn(48)
-    save_model(network, tmp_path / "run" / "model.keras")
-    recipe = {"data": [prepared_dir]} | asdict(SMALL)
-    (tmp_path / "run" / "recipe.json").write_text(json.dumps(recipe))
-    output = tmp_path / "models" / "small"
-    card = ship(tmp_path / "run", [prepared_dir], output, coverage=0.5)
-    assert json.loads(output.with_suffix(".json").read_text()) == card
-    assert card["framing"]["padding"] == "edge"
-    assert card["image_size"] == 48
-    assert card["age_interval"]["count"] == 8
-    assert str(tmp_path) not in json.dumps(card)  # no path of this machine
-    listed = read_split_list(tmp_path / "models/small_split.json")
-    for split in ("val", "test"):
-        assert listed[split] == set(name_digests(read_split(prepared_dir, split)["source"]))
-    # Another process, without this repository: Keras alone loads it.
-    code = (
-        "import sys, keras, numpy as np; m = keras.saving.load_model(sys.argv[1])\n"
-        "print(float(m.predict(np.full((1, 48, 48, 3), 128.0), verbose=0)['age_years'][0, 0]))"
-    )
-    command = [sys.executable, "-c", code, str(output.with_suffix(".keras"))]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    image = np.full((1, 48, 48, 3), 128.0)
-    expected = network.predict(image, verbose=0)["age_years"][0, 0]
-    assert float(done.stdout) == pytest.approx(expected, rel=1e-4), done.stderr
-    # Eight faces cannot promise 90%.
-    assert shipping_main([str(tmp_path / "run"), prepared_dir, "--output", str(output)]) == 2
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
