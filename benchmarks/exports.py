@@ -76,7 +76,7 @@ def one_by_one(predict: Callable[[np.ndarray], dict], photos: np.ndarray, size: 
         start = time.perf_counter()
         predict(square(photo, size)[np.newaxis])
         milliseconds.append(1000 * (time.perf_counter() - start))
-    return np.array(milliseconds[WARM_UP_FACES:])
+    return np.array(milliseconds[min(WARM_UP_FACES, len(photos)) :])
 
 
 def our_way(name: str, path: Path, predict: Callable, crops: np.ndarray, photos: np.ndarray) -> Way:

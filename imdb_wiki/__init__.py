@@ -12,5 +12,6 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 # on a CPU, and are not the default on all of them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Keras reads this when it is imported. The pipelines are TensorFlow's, so it is the backend here,
-# whatever the shell or keras.json say for other projects.
+# whatever the shell or keras.json say for other projects; `command.start_tensorflow` tells.
+OTHER_KERAS_BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -1,16 +1,21 @@
 """Draws boxes with ages and genders onto photos, readable at any size of photo and face."""
 
+import io
 from collections.abc import Iterable
 from functools import lru_cache
+from os.path import realpath  # unlike Path.resolve it takes links that lead to themselves
 from pathlib import Path, PurePath
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imdb_wiki.crops import encode, scaled
+from imdb_wiki.crops import scaled
 from imdb_wiki.detection import Box
+from imdb_wiki.errors import InputError
 from imdb_wiki.figure_style import GENDER_COLOURS, TEXT_ON
+from imdb_wiki.journal import write_whole
+from imdb_wiki.own_files import Kind, is_of_kind
 from imdb_wiki.prediction import Face, percent
 
 # Smaller photos are enlarged: on 100 pixels there is no room for a word.
@@ -20,6 +25,10 @@ LEAST_SIDE = 640
 LEAST_TEXT, MOST_TEXT = 0.014, 0.024
 JPEG_QUALITY = 92
 TEXT_OF_FACE = 0.13  # as a share of the box's width: two words fill it
+
+# A comment in each drawn JPEG, by which a later run knows that it may replace it.
+_MARK = b"drawn by imdb_wiki_predict.py"
+DRAWN_PHOTO = Kind("drawn photo", (_MARK,))
 
 _FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
@@ -122,7 +131,11 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 class DrawnPhotos:
-    """Writes drawn photos into a folder as JPEGs, under the names of the photos."""
+    """Writes drawn photos into a folder as JPEGs, under the names of the photos.
+
+    A photo of an earlier run is replaced; any other file keeps its name, and the drawn one gets
+    the next number.
+    """
 
     def __init__(self, folder: Path, photos: Iterable[Path]):
         """Makes the folder.
@@ -130,10 +143,16 @@ class DrawnPhotos:
         Args:
             folder: Where they go.
             photos: The photos that are answered: none of them is ever written over.
+
+        Raises:
+            InputError: There is a file of the folder's name.
+            OSError: The folder cannot be made; the error names it.
         """
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file: name a folder for what is drawn")
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.taken = {path.resolve() for path in photos}
+        self.taken = {realpath(path) for path in photos}
 
     def write(self, name: str, image: np.ndarray, faces: list[Face]) -> Path:
         """Draws and writes one photo.
@@ -144,17 +163,30 @@ class DrawnPhotos:
             faces: Its faces.
 
         Returns:
-            Where it was written: `a/b.png` to `a/b.jpg`, a second one of that name to `a/b-2.jpg`.
+            Where it was written: `a/b.png` to `a/b.jpg`, or to `a/b-2.jpg` where `a/b.jpg` is
+            another photo.
+
+        Raises:
+            OSError: It cannot be written; the error names it, and nothing is left of it.
         """
         inside = PurePath(name)
         if inside.is_absolute() or ".." in inside.parts:
             inside = PurePath(inside.name)
-        wanted = (self.folder / inside.with_suffix(".jpg")).resolve()
+        path = self._free(self.folder / inside.with_suffix(".jpg"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = io.BytesIO()
+        drawn = Image.fromarray(draw_faces(image, faces))
+        drawn.save(data, "JPEG", quality=JPEG_QUALITY, comment=_MARK)
+        write_whole(path, data.getvalue())
+        self.taken.add(realpath(path))
+        return path
+
+    def _free(self, wanted: Path) -> Path:
+        """The first name that is free or that of an older drawing."""
         path, number = wanted, 1
-        while path in self.taken:
+        while realpath(path) in self.taken or (
+            path.exists() and not (path.is_file() and is_of_kind(path, DRAWN_PHOTO))
+        ):
             number += 1
             path = wanted.with_stem(f"{wanted.stem}-{number}")
-        self.taken.add(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(draw_faces(image, faces)[..., ::-1], JPEG_QUALITY))
         return path

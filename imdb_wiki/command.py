@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import functools
+import importlib
 import math
 import os
 import re
@@ -11,8 +12,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
+from imdb_wiki import OTHER_KERAS_BACKEND
 from imdb_wiki.errors import InputError
 
 
@@ -152,15 +154,42 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
         except KeyboardInterrupt as why:
             tell("; ".join(["stopped", *map(str, why.args)]))
             return 130
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename and error.strerror else ""
-            tell(f"error: {where}{error.strerror or first_line(error)}")
-            return 2
-        except InputError as error:
-            tell(f"error: {first_line(error)}")
+        except Exception as error:
+            if _comes_of_ctrl_c(error):
+                tell("stopped")
+                return 130
+            if not isinstance(error, OSError | InputError):
+                raise
+            tell(f"error: {_with_its_file(error)}")
             return 2
 
     return wrapped
+
+
+def run_command(module: str) -> NoReturn:
+    """Imports a command's module, runs its `main` and ends with its exit code.
+
+    Called at the top of a module whose imports take seconds, before them: so Ctrl-C is said in one
+    line while they are running, too.
+
+    Args:
+        module: Such as `imdb_wiki.evaluation`.
+    """
+    run = says_errors_in_one_line(lambda: importlib.import_module(module).main())
+    sys.exit(run())
+
+
+def _with_its_file(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return first_line(error)
+
+
+def _comes_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: C++ modules turn it into an ImportError, for example."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 # Any of these is there where an NVIDIA driver is: on Linux, in a container, under Windows (WSL2).
@@ -176,6 +205,16 @@ _NO_GPU = re.compile(r"GPUs? will not be used|Cannot dlopen|Skipping registering
 _HARMLESS = re.compile(r"has already been registered|already registered")  # said as errors
 
 
+# Keras' own defaults, on which the networks and their trainings rely.
+KERAS_SETTINGS = {
+    "image_data_format": "channels_last",
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "max_epochs": None,
+    "max_steps_per_epoch": None,
+}
+
+
 def has_nvidia_driver() -> bool:
     """Says whether this machine has an NVIDIA driver: its GPU's errors are worth reading then."""
     return any(map(os.path.exists, NVIDIA_DRIVER_FILES))
@@ -185,8 +224,9 @@ def start_tensorflow() -> None:
     """Imports TensorFlow and Keras without their log, and sets Keras up as this project needs it.
 
     The first thing that a command or a notebook does after it has read its options. What the
-    shell or `~/.keras/keras.json` say for other projects does not change a training here. Where
-    there is an NVIDIA driver, a GPU's errors are printed, and a line if TensorFlow finds no GPU.
+    shell or `~/.keras/keras.json` say for other projects does not change a training here; a line
+    says so. Where there is an NVIDIA driver, a GPU's errors are printed, and a line if TensorFlow
+    finds no GPU.
 
     Raises:
         InputError: Keras was imported before this package, with another backend than TensorFlow,
@@ -210,11 +250,14 @@ def start_tensorflow() -> None:
 
         gpus = tf.config.list_physical_devices("GPU")  # the first look for one is logged as well
     tf.get_logger().setLevel("ERROR")  # Python's part of the log: retracing and the like
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_max_epochs(None)
-    keras.config.set_max_steps_per_epoch(None)
+    changed = [] if backend == OTHER_KERAS_BACKEND else [f"backend={OTHER_KERAS_BACKEND}"]
+    for name, value in KERAS_SETTINGS.items():
+        other = getattr(keras.config, name)()
+        if other != value:
+            getattr(keras.config, f"set_{name}")(value)
+            changed.append(f"{name}={other}")
+    if changed:
+        tell(f"not used here: Keras' settings for other projects, {', '.join(changed)}")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     if has_nvidia_driver() and not gpus and not hidden:
         tell(

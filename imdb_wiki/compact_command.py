@@ -6,7 +6,8 @@ and Ctrl-C is heard before it.
 
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, start_tensorflow
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, start_tensorflow, tell
+from imdb_wiki.errors import InputError
 from imdb_wiki.recipe import add_recipe_arguments, recipe_of
 
 
@@ -43,11 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
             f"argument --folder_shares: {len(options['folder_shares'])} for {len(folders)} folders"
         )
     recipe = recipe_of(options)
+    for folder in folders:
+        if not Path(folder, "train.csv").is_file():
+            raise InputError(f"{folder} holds no train.csv: prepare it first")
     start_tensorflow()
-    from imdb_wiki.compact_training import train_compact
+    from imdb_wiki.compact_training import MODEL_FILE, train_compact
 
     try:
         train_compact(folders, options["run_dir"], recipe)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
+    tell(f"trained: {options['run_dir'] / MODEL_FILE}")  # as progress, no answer to be piped
     return 0

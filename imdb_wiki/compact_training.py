@@ -10,10 +10,10 @@ A second training may start from the first (`--start_from`) and take its answers
 labels (`--teacher_weight`); the first must have been trained on the same split.
 """
 
-if __name__ == "__main__":  # before the imports below, of which TensorFlow's takes seconds
-    from imdb_wiki.compact_command import main
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
 
-    raise SystemExit(main())
+    run_command("imdb_wiki.compact_command")
 
 import dataclasses
 import hashlib
@@ -87,7 +87,7 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
         use_ema=recipe.average_momentum > 0,
         ema_momentum=recipe.average_momentum,
     )
-    # Neither biases nor norms: their size says nothing about how complicated the network is.
+    # Weight decay is for kernels. Biases and norms do not make a network more complicated.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
         optimizer=optimizer,
@@ -241,7 +241,8 @@ def _start(
 def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
     """Sets the weights to a mean of the first training's and this one's.
 
-    Both lie in one valley, and in the mean there is less of what only one has learnt by heart.
+    The second started from the first, so the loss stays low between them, and the mean of both
+    depends less on what one of them has memorized.
     After Wortsman et al., https://arxiv.org/abs/2203.05482.
     """
     weights = zip(load_model(recipe.start_from).get_weights(), network.get_weights(), strict=True)
@@ -250,7 +251,7 @@ def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
 
 
 def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:
-    """Measures each batch norm's mean and variance anew, over pictures as they are.
+    """Measures the mean and variance of each batch norm again, on images without augmentation.
 
     Those of the training belong to augmented pictures, and to weights that the averages have
     replaced since. After Wu and Johnson, https://arxiv.org/abs/2105.07576, section 3.

@@ -2,25 +2,38 @@
 
 Runs on this machine alone unless `--host` says otherwise, and asks nothing from elsewhere. A photo
 that is sent to it stays in memory where the system has a folder for that (Linux' /dev/shm), and
-is gone a minute later.
+is gone a minute after its answer. Photos are answered one after the other.
 """
 
 import argparse
+import asyncio
+import contextlib
 import functools
 import os
+import shutil
 import signal
+import socket
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, quiet_tensorflow
+from imdb_wiki.command import (
+    OneLineParser,
+    number,
+    quiet_tensorflow,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.errors import InputError
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "compact.keras"
+HOST = "127.0.0.1"
 PORT = 7860  # Gradio's own
-KEPT_SECONDS = 60  # longer than from a photo's arrival until it is read
+KEPT_SECONDS = 60  # after a photo's arrival, and again after its answer
+UPLOADS_MB = 400  # of all photos together: 80 of 12 megapixels as JPEG
 MEMORY_DIR = "/dev/shm"
+WAITING = 100  # questions in the queue, at most
+ENDING_SECONDS = 2  # that a browser has to close its connection
 TITLE = "Age and gender from faces"
 WARNING = """
 <p class="warning"><b>For research only.</b> Ages are estimates with large errors, larger for groups
@@ -28,52 +41,57 @@ that the training data shows seldom. <i>Gender</i> here is a label that somebody
 set, not who a person is. Do not use any of it to decide anything about a person: not for access,
 age checks, hiring, policing, insurance, advertising or surveillance.</p>
 """
-NOTE = "Photos are answered on the machine that runs this page, and are not kept."
+NOTE = (
+    "Photos are answered on the machine that runs this page, one after the other, and are not "
+    "kept. “queue: 3/8 | 2/9s” means: yours is the third of 8 that wait, for 2 of about 9 seconds."
+)
+GONE = "This photo is no longer here. Please send it again."
 
 
-def answer(path: str | None, model, lock: threading.Lock) -> tuple[str, str]:
+def answer(upload, model) -> tuple[str, str]:
     """Answers one photo.
 
     Args:
-        path: Of the photo; None when it was taken away.
+        upload: A `demo_uploads.Upload`; None for a photo that is not there.
         model: Of `prediction.load_predictor`.
-        lock: One photo at a time: each takes all cores, and none more than its own memory.
 
     Returns:
         The photo with boxes, and what is said of its faces, both as HTML.
     """
-    from imdb_wiki.crops import MissingPhotoError, UnreadableImageError
+    from imdb_wiki.crops import UnreadableImageError
     from imdb_wiki.demo_results import faces_html, photo_html, sentence
     from imdb_wiki.prediction import predict_faces
-    from imdb_wiki.prediction_stream import decode_photo, photo_bytes
+    from imdb_wiki.prediction_stream import decode_photo
 
-    if path is None:
-        return "", ""
+    if upload is None:
+        return "", sentence(GONE)
     try:
-        data = photo_bytes(Path(path))  # at once: the file is soon gone
-        with lock:
-            image = decode_photo(data, Path(path).suffix)
-            faces = predict_faces([image], model)
-            coverage = (model.age_interval or {}).get("coverage")
-            return photo_html(image, faces), faces_html(image, faces, coverage)
-    except (UnreadableImageError, MissingPhotoError) as error:
+        image = decode_photo(upload.read(), upload.suffix)
+        faces = predict_faces([image], model)
+        coverage = (model.age_interval or {}).get("coverage")
+        return photo_html(image, faces), faces_html(image, faces, coverage)
+    except UnreadableImageError as error:
         return "", sentence(f"This file cannot be read as a photo: {error}.")
 
 
-def build_page(model):
+def build_page(model, uploads):
     """Builds the page.
 
     Args:
         model: Of `prediction.load_predictor`.
+        uploads: The `demo_uploads.Uploads` that hold the photos.
 
     Returns:
-        Gradio's `Blocks`; `launch_options` says how to launch them.
+        Gradio's `Blocks`; `build_app` puts them behind the gate.
     """
     import gradio
 
-    with gradio.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS)
-    ) as page:
+    def answer_photo(name: str | None) -> tuple[str, str]:
+        if name is None:  # taken away
+            return "", ""
+        return uploads.answer(name, functools.partial(answer, model=model))
+
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.HTML(f"<h1>{TITLE}</h1>{WARNING}", padding=False)
         with gradio.Row():
             with gradio.Column(scale=2, min_width=300):
@@ -92,80 +110,214 @@ def build_page(model):
                 said = gradio.HTML(elem_id="said", padding=False)
             with gradio.Column(scale=3, min_width=300):
                 drawn = gradio.HTML(elem_id="drawn", padding=False)
-        photo.input(
-            functools.partial(answer, model=model, lock=threading.Lock()),
-            photo,
-            [drawn, said],
-            api_name="answer",
-            concurrency_limit=None,  # they wait in `answer`, with the file read
-        )
+        # One at a time: each takes all cores. The page says the place in the queue.
+        photo.input(answer_photo, photo, [drawn, said], api_name="answer", concurrency_limit=1)
         photo.clear(lambda: ("", ""), None, [drawn, said], api_visibility="private")
-    return page
+    return page.queue(max_size=WAITING)
 
 
-def launch_options(host: str, port: int) -> dict:
-    """How the page is launched: here alone, with nothing fetched, recorded or shared."""
+def build_app(page, uploads, hosts: frozenset[str]):
+    """Puts a page behind the gate.
+
+    Args:
+        page: Of `build_page`.
+        uploads: Those it was built with.
+        hosts: Of `demo_guard.known_hosts`.
+
+    Returns:
+        An ASGI application.
+    """
+    import fastapi
     import gradio
 
-    from imdb_wiki.crops import MAX_PHOTO_BYTES
+    from imdb_wiki.demo_guard import Guard
     from imdb_wiki.demo_results import CSS
 
+    @contextlib.asynccontextmanager
+    async def sweeping(_app):
+        sweeper = asyncio.create_task(_sweep(page, uploads))
+        yield
+        sweeper.cancel()
+
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
-    return {
-        "server_name": host,
-        "server_port": port,
-        "share": False,
-        "run_history": False,  # else the browser keeps every photo
-        "enable_monitoring": False,
-        "ssr_mode": False,
-        "footer_links": [],
-        "max_file_size": MAX_PHOTO_BYTES,
-        "theme": gradio.themes.Default(primary_hue="blue", **fonts),  # else fonts are fetched
-        "css": CSS,
-        "quiet": True,
-    }
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the page until Ctrl-C; returns the exit code, 2 for wrong input."""
-    parser = OneLineParser(
-        prog="python -m imdb_wiki.demo", description="A page to try a model on a photo."
+    app = gradio.mount_gradio_app(
+        fastapi.FastAPI(lifespan=sweeping),
+        page,
+        path="/",
+        run_history=False,  # else the browser keeps every photo
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        show_error=False,
+        footer_links=[],
+        max_file_size=uploads.most_bytes_each,  # the browser says so at once
+        theme=gradio.themes.Default(primary_hue="blue", **fonts),  # else fonts are fetched
+        css=CSS,
     )
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="as imdb_wiki_predict.py")
-    parser.add_argument("--margin", type=float, help="for a model without .json")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: here)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
-    options = parser.parse_args(arguments)
+    input_counts = {number: len(function.inputs) for number, function in page.fns.items()}
+    return Guard(app, hosts, uploads, input_counts)
+
+
+async def _sweep(page, uploads) -> None:
+    """Frees, again and again, what nobody needs any more."""
+    unread = {}  # session: how many sweeps its answers have waited
+    while True:
+        await asyncio.sleep(uploads.kept_seconds / 4)
+        uploads.sweep()
+        # Gradio keeps the answers that nobody fetches. Each holds a photo.
+        messages = page._queue.pending_messages_per_session
+        unread = {
+            name: unread.get(name, 0) + 1 for name, box in messages.items() if not box.empty()
+        }
+        for name in [name for name, sweeps in unread.items() if sweeps > 4]:
+            messages.pop(name, None)
+            page._queue.pending_event_ids_session.pop(name, None)
+
+
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the page until Ctrl-C; returns the exit code, 2 for wrong input, 130 for Ctrl-C."""
+    options = parse_arguments(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # with all that `with` cleans up
-    memory_dir = MEMORY_DIR if os.access(MEMORY_DIR, os.W_OK) else None
-    try:
-        with tempfile.TemporaryDirectory(prefix="imdb_wiki_demo-", dir=memory_dir) as folder:
-            os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
-            os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-            _run(options)
-    except KeyboardInterrupt:
-        return 0
-    except (InputError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    with _listener(options.host, options.port) as listener, _memory_folder() as folder:
+        for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+            del os.environ[name]  # whatever was set for other pages
+        os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        _run(options, listener, folder)
     return 0
 
 
-def _run(options: argparse.Namespace) -> None:
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; wrong values end with one line and exit code 2."""
+    parser = OneLineParser(
+        prog="python -m imdb_wiki.demo",
+        description="A page to try a model on a photo, in a browser. Ctrl-C ends it.",
+        allow_abbrev=False,
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--model",
+        type=Path,
+        default=DEFAULT_MODEL,
+        metavar="FILE",
+        help=".keras, .tflite or .onnx, with its .json beside it (default: the shipped one)",
+    )
+    model.add_argument(
+        "--margin",
+        type=number(0, 2),
+        metavar="SHARE",
+        help="for a model without .json: what its crops show beyond a face chip, as a share of the "
+        "chip's side, 0 to 2 (0 for UTKFace's chips, 0.45 for the crops of IMDB and WIKI)",
+    )
+    page = parser.add_argument_group("page")
+    page.add_argument(
+        "--host",
+        default=HOST,
+        metavar="ADDRESS",
+        help="address or name to listen at; 0.0.0.0 for every address of this machine: then all "
+        f"who can reach it can use the page (default: {HOST}, this machine alone)",
+    )
+    page.add_argument(
+        "--port",
+        type=whole_number(0, 65535),
+        default=PORT,
+        metavar="NUMBER",
+        help=f"port to listen at, 0 to 65535; 0 takes any that is free (default: {PORT})",
+    )
+    page.add_argument(
+        "--allow_host",
+        type=_allowed_host,
+        action="append",
+        default=[],
+        metavar="NAME[:PORT]",
+        help="one more name under which browsers reach the page, such as that of a proxy in front "
+        "of it; may be repeated (default: the address it listens at only)",
+    )
+    page.add_argument(
+        "--uploads_mb",
+        type=whole_number(1, 100_000),
+        default=UPLOADS_MB,
+        metavar="MB",
+        help="what the photos of all people may take together, in megabytes of memory; more are "
+        f"refused until some are answered (default: {UPLOADS_MB})",
+    )
+    return parser.parse_args(arguments)
+
+
+def _allowed_host(text: str) -> str:
+    from imdb_wiki.demo_guard import is_host
+
+    if not is_host(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a name as in page.example or [::1]:8080")
+    return text
+
+
+@contextlib.contextmanager
+def _listener(host: str, port: int):
+    """A socket at this address, before the slow part; it listens only once the page is ready."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"--host {host}: {getattr(error, 'strerror', None) or error}") from None
+    with listener:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            raise InputError(f"--host {host} --port {port}: {error.strerror}") from None
+        yield listener
+
+
+@contextlib.contextmanager
+def _memory_folder():
+    """Where a photo of more than 1 MB goes, as a file without a name."""
+    place = MEMORY_DIR if os.access(MEMORY_DIR, os.W_OK) else None
+    usual = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="imdb_wiki_demo-", dir=place) as folder:
+        tempfile.tempdir = folder
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = usual
+
+
+def _run(options: argparse.Namespace, listener: socket.socket, folder: str) -> None:
     from imdb_wiki.prediction import load_predictor
 
     try:
         import gradio  # noqa: F401 - before the slow part
+        import uvicorn
+
+        from imdb_wiki.demo_guard import known_hosts, url_host
+        from imdb_wiki.demo_uploads import Uploads
     except ImportError as error:
         raise InputError(f"{error}: pip install -r requirements-demo.txt") from None
     with quiet_tensorflow():
         model = load_predictor(options.model, options.margin)
     if model.framing is None:
         raise InputError(f"{options.model} has no .json: --margin says what its crops show")
-    page = build_page(model)
-    page.queue(max_size=None)
-    print(f"http://{options.host}:{options.port} - Ctrl-C ends it", flush=True)
-    page.launch(**launch_options(options.host, options.port))
+    # Half of what is free: it is the memory of everybody on this machine.
+    most_bytes = min(options.uploads_mb * 10**6, shutil.disk_usage(folder).free // 2)
+    uploads = Uploads(KEPT_SECONDS, most_bytes)
+    address, port = listener.getsockname()[:2]
+    hosts = known_hosts((options.host, address), port, options.allow_host)
+    app = build_app(build_page(model, uploads), uploads, hosts)
+    config = uvicorn.Config(
+        app,
+        http="h11",  # refuses two Host headers, and hands on an address that names another host
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        log_level="critical",  # the gate says what goes wrong
+        timeout_graceful_shutdown=ENDING_SECONDS,
+    )
+    print(f"http://{url_host(options.host)}:{port} - Ctrl-C ends it", flush=True)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -105,6 +105,9 @@ CSS = """
 .note { margin: 0; font-size: .85rem; opacity: .75; }
 img.photo { width: 100%; max-height: 84vh; object-fit: contain; border-radius: 6px; margin: 0; }
 #drawn { position: sticky; top: 1rem; }
+/* While a photo waits: its place in the queue, once. */
+#drawn [data-testid="status-tracker"] { display: none; }
+#said .progress-text { font: 1.05rem system-ui, sans-serif; right: auto; left: 0; }
 .faces { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .face { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: .9rem;

@@ -1,4 +1,4 @@
-"""The one error that a person can mend: commands print it as one line and exit with code 2."""
+"""The error for wrong input: commands print it as one line and exit with code 2."""
 
 
 class InputError(ValueError):

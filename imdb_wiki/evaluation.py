@@ -3,6 +3,11 @@
 As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --output_dir DIR
 """
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from imdb_wiki.command import run_command
+
+    run_command("imdb_wiki.evaluation")
+
 import dataclasses
 import json
 import math
@@ -25,7 +30,7 @@ from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
-from imdb_wiki.model_files import load_model
+from imdb_wiki.model_files import load_model, refuse_nan
 from imdb_wiki.results import (
     append_result,
     count_test_reading,
@@ -146,7 +151,7 @@ def interval_constants_of(
 
     Args:
         model: A model of the contract in `networks.py`.
-        path: Its file, whose `.json` is looked for.
+        path: Its file; a `.json` of the same name beside it is read.
         prepared_dirs: Folders whose validation splits calibrate a model without constants.
         batch_size: Images a step.
         flip_averaging: As for `predict`.
@@ -234,13 +239,7 @@ def write_evaluation(
     """
     from imdb_wiki import evaluation_plots, plots  # here: the measures need no matplotlib
 
-    for name, values in predictions.items():
-        count = int((~np.isfinite(values.reshape(len(frame), -1)).all(axis=1)).sum())
-        if count:
-            raise InputError(
-                f"the network's {name} is NaN or infinite for {count:,} of {len(frame):,} images: "
-                "its training has failed, and there is nothing to score"
-            )
+    refuse_nan(predictions, "the network")
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     tables = by_group(frame, predictions, train_frame, interval_constants)
@@ -401,7 +400,3 @@ def main(arguments: list[str] | None = None) -> int:
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

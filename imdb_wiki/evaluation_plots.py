@@ -180,7 +180,7 @@ def reliability_diagram(table: pd.DataFrame) -> Figure:
 
 @styled
 def best_and_worst_faces(table: pd.DataFrame, count: int = FACES_A_ROW) -> Figure:
-    """Shows the faces whose age was answered best and worst: there the wrong labels are.
+    """Shows the faces with the smallest and the largest age errors; wrong labels are among these.
 
     Args:
         table: Of `evaluation.predictions_table`.

@@ -17,6 +17,8 @@ BOXES = ("chip",)  # the square of `detection.Chip`
 PADDINGS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 COLOUR_ORDERS = {"RGB": slice(None), "BGR": slice(None, None, -1)}
 RESAMPLINGS = {"area": crops.square}
+MOST_CARD_BYTES = 10_000_000  # the shipped one has 1,433
+MOST_FACTOR = 1000  # of an age interval's standard deviations; more reach from 0 to 100 years
 MOST_MARGIN = 2  # no training data shows more than five faces' width
 
 
@@ -103,17 +105,16 @@ class ModelCard:
 
 
 def find_card(model_path: Path) -> Path | None:
-    """The `.json` beside a model: of the same stem, or of the model that an export is named after.
+    """The `.json` beside a model: of the same stem, or of the model that an export was made of.
 
-    `compact-int8.tflite` goes with `compact-int8.json` or else with `compact.json`.
+    `compact-int8.tflite` goes with `compact-int8.json` or else with `compact.json`; nothing else
+    goes with another model's, whose faces are cut in another way.
     """
-    stem = model_path.stem
-    while stem:
-        path = model_path.with_name(f"{stem}.json")
-        if path.is_file():
-            return path
-        stem = stem[: max(0, *(stem.rfind(mark) for mark in "-_."))]  # without its last part
-    return None
+    stems = [model_path.stem]
+    if model_path.suffix.lower() in (".tflite", ".onnx"):
+        stems.append(model_path.stem.removesuffix("-int8"))  # as `export.default_output` names it
+    paths = (model_path.with_name(f"{stem}.json") for stem in stems)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -123,9 +124,13 @@ def read_card(path: Path) -> ModelCard:
         InputError: It is no JSON, lacks something, or says what this code does not know.
     """
     try:
+        if path.stat().st_size > MOST_CARD_BYTES:
+            raise ValueError(f"it has more than {MOST_CARD_BYTES:,} bytes")
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise InputError(f"{path} is not readable JSON: {error}") from error
+    except RecursionError:
+        raise InputError(f"{path} is not readable JSON: too many brackets in brackets") from None
     framing = data.get("framing") if isinstance(data, dict) else None
     if not isinstance(framing, dict):
         raise InputError(f"{path} has no framing: it does not say how faces are cut")
@@ -149,8 +154,12 @@ def read_card(path: Path) -> ModelCard:
     interval = data.get("age_interval")
     if interval is not None:
         needed = ("coverage", "factor", "floor_years")
-        if not isinstance(interval, dict) or not all(_is_number(interval.get(n)) for n in needed):
-            raise InputError(f"{path}: age_interval lacks one of {', '.join(needed)}")
+        numbers = [interval.get(name) for name in needed] if isinstance(interval, dict) else [None]
+        if not all(_is_number(value) and 0 <= value <= MOST_FACTOR for value in numbers):
+            raise InputError(
+                f"{path}: age_interval lacks one of {', '.join(needed)}, or one is no number from "
+                f"0 to {MOST_FACTOR}"
+            )
     return ModelCard(Framing(margin=float(margin), **words), data.get("image_size"), interval, data)
 
 

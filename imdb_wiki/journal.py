@@ -27,12 +27,21 @@ OUTPUT_NAMES = (
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file that appears under its name only when it is whole."""
+    """Writes a file that appears under its name only when it is whole.
+
+    Raises:
+        OSError: It cannot be written; the error names it, and an older file is as it was.
+    """
     # A file name may hold bytes that are no UTF-8; they are written as what they are, \udcff.
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()  # a part takes room where there is none left
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 class Journal:

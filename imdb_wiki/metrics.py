@@ -36,7 +36,7 @@ def cumulative_score(
 
 
 def accuracy(true_gender: np.ndarray, probabilities: np.ndarray) -> float:
-    """Share of images whose likelier gender, of probabilities (count, 2), is the true one."""
+    """Share of images for which the gender with the higher probability, (count, 2), is right."""
     return float(np.mean(np.argmax(probabilities, axis=-1) == true_gender))
 
 
@@ -102,7 +102,7 @@ def bootstrap_interval(values: np.ndarray, people: np.ndarray) -> tuple[float, f
 
     Args:
         values: What each image contributes, (count,), such as its absolute error.
-        people: Whom each image shows, (count,); every one its own where nobody is named.
+        people: The person in each image, (count,); without names each image is its own person.
 
     Returns:
         Lower and upper end; both NaN for a single person.
@@ -124,7 +124,7 @@ def bootstrap_interval(values: np.ndarray, people: np.ndarray) -> tuple[float, f
 
 
 def people_of(frame: pd.DataFrame) -> np.ndarray:
-    """Whom each row of `read_split` shows: its identity, or nobody else where there is none."""
+    """The person in each row of `read_split`: its identity; without one, a person of its own."""
     rows = np.arange(len(frame)).astype(str)
     if "identity" not in frame:
         return rows
@@ -244,7 +244,7 @@ def by_group(
         interval_constants: As for `score`.
 
     Returns:
-        By the names of `groups_of`, a table whose index names the group and whose columns are
+        A table for each name of `groups_of`: its index names the group, its columns are
         those measures of `score` that differ by group. Empty groups are left out.
     """
     tables = {}

@@ -210,6 +210,6 @@ def refuse_nan(answers: dict[str, np.ndarray], path: str | Path) -> None:
     broken = [name for name, values in answers.items() if not np.isfinite(values).all()]
     if broken:
         raise InputError(
-            f"{path} cannot be used: its {' and '.join(broken)} is not a number (NaN), as after "
-            "a training whose loss became NaN; take an earlier model or train again"
+            f"{path} answers NaN or infinity instead of numbers ({', '.join(broken)}), as after a "
+            "training whose loss became NaN: take an earlier model, or train again"
         )

@@ -110,7 +110,7 @@ def compact_cnn(
     norm_momentum: float = 0.99,
     name: str = "compact_cnn",
 ) -> keras.Model:
-    """Builds a small residual network with squeeze-and-excitation, whose age is a distribution.
+    """Builds a small residual network with squeeze-and-excitation; its age is a distribution.
 
     Residual blocks after He et al., https://arxiv.org/abs/1512.03385; squeeze-and-excitation after
     Hu et al., https://arxiv.org/abs/1709.01507; the expectation of a distribution as the age
@@ -191,7 +191,7 @@ def compact_cnn(
 def _with_heads(image, features, dropout: float, name: str) -> keras.Model:
     """Answers from features (batch, n): a distribution's expectation, and a softmax."""
     features = layers.Dropout(dropout, name="dropout")(features)
-    # float32: in half precision neither sums to 1 nor are years exact
+    # float32: in half precision the probabilities do not sum to 1, and years are not exact
     gender = layers.Dense(2, activation="softmax", dtype="float32", name="gender")(features)
     distribution = layers.Dense(
         len(AGES_YEARS), activation="softmax", dtype="float32", name="age_distribution"

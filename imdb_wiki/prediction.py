@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from imdb_wiki.exported import EXPORTED_SUFFIXES, load_exported
 from imdb_wiki.framing import Framing, find_card, read_card
 from imdb_wiki.intervals import age_interval
 from imdb_wiki.labels import GENDER_NAMES
+from imdb_wiki.model_files import load_model, refuse_nan
 from imdb_wiki.parallel import in_chunks
 
 
@@ -73,10 +75,16 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
     if card and margin is not None:
         raise InputError(f"{card_path} says the margin already, it cannot be given again")
     if path.suffix.lower() in EXPORTED_SUFFIXES:
-        answer = load_exported(path)
-        image_size = answer.image_size
+        plain_answer = load_exported(path)
+        image_size = plain_answer.image_size
     else:
-        answer, image_size = _load_keras(path)
+        plain_answer, image_size = _load_keras(path)
+
+    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
+        answers = plain_answer(images)
+        refuse_nan(answers, path)
+        return answers
+
     if card is None:
         framing = None if margin is None else Framing(margin=margin)
         return Predictor(answer, image_size, framing)
@@ -86,8 +94,6 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
 
 
 def _load_keras(path: Path) -> tuple[Callable, int]:
-    from imdb_wiki.evaluation import load_model  # here: an exported model needs no TensorFlow
-
     model = load_model(path)
     height, width = model.input_shape[1:3]
     if height != width:
@@ -119,11 +125,38 @@ def predict_faces(
         The faces: photo after photo, within each from left to right.
 
     Raises:
-        InputError: The model does not say how its faces are cut, or there is no detector.
-        ValueError: An image has another shape or type.
+        InputError: The model does not say how its faces are cut, there is no detector, or an
+            answer of the model is no number.
+        ValueError: An image has another shape or type, or what is given is no list of images.
     """
+    if not isinstance(model, Predictor):
+        raise ValueError(f"the model is a {type(model).__name__}, not what load_predictor returns")
+    if (isinstance(images, np.ndarray) and images.ndim < 4) or not isinstance(images, Iterable):
+        raise ValueError("images is no list of images; for one image give [image]")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, not 1 or more")
     found = _found_faces(images, model, crops)
     return [face for batch in in_chunks(found, batch_size) for face in _answer(batch, model)]
+
+
+def _checked(image: object, index: int) -> np.ndarray:
+    """Makes sure that an image is one as `predict_faces` wants it, and lies in memory in a row."""
+    if image is None:
+        raise ValueError(
+            f"image {index} is None: cv2.imread answers so where it cannot read a file, and a "
+            "camera where no frame came"
+        )
+    if not isinstance(image, np.ndarray):
+        kind = type(image).__name__
+        hint = ": read it first" if isinstance(image, str | bytes | PathLike) else ""
+        if hasattr(image, "convert"):  # Pillow's
+            hint = ': give np.asarray(image.convert("RGB"))'
+        raise ValueError(f"image {index} is a {kind}, no NumPy array (height, width, 3){hint}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(
+            f"image {index} is {image.dtype} {image.shape}, not uint8 (height, width, 3), RGB"
+        )
+    return np.ascontiguousarray(image)
 
 
 class _Found(NamedTuple):
@@ -142,11 +175,8 @@ def _found_faces(images: Iterable[np.ndarray], model: Predictor, crops: bool) ->
             "the model has no .json that says how faces are cut: give crops (--crops) or what "
             "its crops show (--margin)"
         )
-    for index, image in enumerate(images):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise ValueError(
-                f"image {index} is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
-            )
+    for index, given in enumerate(images):
+        image = _checked(given, index)
         if crops:
             height, width = image.shape[:2]
             crop = framing.fit(image, model.image_size)
@@ -164,7 +194,10 @@ def _answer(batch: list[_Found], model: Predictor) -> list[Face]:
     distributions = answers.get("age_distribution")  # (batch, 101)
     lows = highs = [None] * len(batch)
     if model.age_interval and distributions is not None:
-        ends = age_interval(ages, distributions, model.age_interval)
+        with np.errstate(all="ignore"):
+            ends = age_interval(ages, distributions, model.age_interval)
+        if not np.isfinite(ends).all():
+            raise InputError("the model's age_distribution does not sum to 1")
         lows, highs = (end.tolist() for end in ends)
     likelier = genders.argmax(axis=1)
     return [

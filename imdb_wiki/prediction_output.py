@@ -1,11 +1,16 @@
 """What the prediction command says of each photo: a table, JSON, CSV."""
 
+import contextlib
 import csv
+import io
 import json
-from collections.abc import Callable
-from typing import IO
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from imdb_wiki.detection import Box
+from imdb_wiki.own_files import Kind, refuse_foreign
 from imdb_wiki.prediction import Face, percent
 from imdb_wiki.prediction_stream import PhotoResult
 
@@ -22,6 +27,8 @@ FACE_FIELDS = (  # edges in pixels, ages in years, scores and probabilities from
     "gender",
     "gender_probability",
 )
+COLUMNS = ("photo", *FACE_FIELDS, "error")  # of the CSV
+SCREEN = "standard output"  # as errors name it
 
 
 def face_fields(face: Face) -> dict:
@@ -35,6 +42,103 @@ def face_fields(face: Face) -> dict:
     return fields
 
 
+@contextlib.contextmanager
+def errors_name(name: str) -> Iterator[None]:
+    """Lets an error name the file that could not be written; Python's names none while writing."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from error
+
+
+class AnswerFile:
+    """A file of answers that gets its name when it is whole, and is whole after any error.
+
+    Until then it has `.part` at its end. Where nothing was written, an older file stays.
+    """
+
+    def __init__(self, path: Path, kind: Kind):
+        """Opens the file, and its folder where there is none.
+
+        Args:
+            path: The file's name.
+            kind: What is going to be in it: only an older one of this kind is replaced.
+
+        Raises:
+            InputError: There is something else of that name.
+            OSError: No file can be written there; the error names it.
+        """
+        self.path = path
+        # A link stays a link, and what is no file, such as /dev/null, stays what it is.
+        target = Path(os.path.realpath(path))
+        self._target = target
+        self._partial = target
+        if target.is_file() or not target.exists():
+            self._partial = target.with_name(f"{target.name}.part")
+            target.parent.mkdir(parents=True, exist_ok=True)
+        for name in (target, self._partial):
+            refuse_foreign(name, kind)
+        with errors_name(str(path)):
+            self._file = self._partial.open("wb", buffering=0)
+        self._whole_bytes = 0
+
+    def write(self, text: str) -> int:
+        """Writes a text whole or not at all.
+
+        Raises:
+            OSError: There is no room for it; the error names the file, which is as it was before.
+        """
+        data = text.encode(errors="backslashreplace")  # a name that is no UTF-8: as escapes
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            if self._file.seekable():
+                self._file.truncate(self._whole_bytes)
+                self._file.seek(self._whole_bytes)
+            left = "it ends before this answer" if self._whole_bytes else "it is not written"
+            raise OSError(error.errno, f"{error.strerror}; {left}", str(self.path)) from error
+        self._whole_bytes += len(data)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits in between."""
+
+    def close(self) -> None:
+        """Gives the file its name, if there is anything in it."""
+        self._file.close()
+        if self._partial == self._target:
+            return
+        if self._whole_bytes:
+            self._partial.replace(self._target)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Lets nothing of it be kept."""
+        self._whole_bytes = 0
+
+
+class Screen:
+    """Standard output as an `AnswerFile`, whose errors name it."""
+
+    def write(self, text: str) -> int:
+        """Prints a text."""
+        with errors_name(SCREEN):
+            return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Hands on what was printed."""
+        with errors_name(SCREEN):
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    discard = close
+
+
 class TableWriter:
     """Prints one line a face, and one for each photo without any."""
 
@@ -46,7 +150,7 @@ class TableWriter:
             names: The photos' names, for the width of their column.
             coverage: Share of ages that the model's intervals hold; None if it has none.
         """
-        self.say = say
+        self._say = say
         self.interval_title = "" if coverage is None else f"{coverage:.0%} interval"
         self.name_width = min(NAME_WIDTH, max([5, *map(len, names)]))
         self.header_wanted = True
@@ -70,6 +174,11 @@ class TableWriter:
         if not result.faces:
             self.say(f"{name:<{self.name_width}}  {result.error or NO_FACE}")
 
+    def say(self, line: str) -> None:
+        """Prints a line; an error says that it was the screen's."""
+        with errors_name(SCREEN):
+            self._say(line)
+
     def _line(self, name: str, cells: list[str]) -> None:
         *numbers, interval, gender = cells
         numbers = "".join(f"{cell:>7}" for cell in numbers)
@@ -83,43 +192,85 @@ class TableWriter:
 class JsonWriter:
     """Writes a list of photos, each with its faces or why it has none."""
 
-    def __init__(self, file: IO[str]):
+    kind = Kind("list of photos and faces", (b'"photo": ', b'"faces": ['))
+
+    def __init__(self, file: AnswerFile | Screen):
         """Writes nothing yet."""
         self.file = file
         self.before = "[\n"
 
     def add(self, result: PhotoResult) -> None:
-        """Writes a photo at once: what stands in the file survives whatever comes."""
+        """Writes a photo at once."""
         photo = {"photo": result.name, "width": result.width, "height": result.height}
         photo["faces"] = [face_fields(face) for face in result.faces]
         photo["error"] = result.error or None
         # A name that is no UTF-8 is written as the escapes that JSON has for it.
-        self.file.write(f"{self.before}  {json.dumps(photo)}")
+        self.file.write(f"{self.before}  {json.dumps(photo, allow_nan=False)}")
         self.file.flush()
         self.before = ",\n"
 
     def close(self) -> None:
-        """Ends the list."""
-        self.file.write("\n]\n" if self.before == ",\n" else "[]\n")
-        self.file.flush()
+        """Ends the list, if it was begun."""
+        if self.before == ",\n":
+            self.before = "[\n"
+            try:
+                self.file.write("\n]\n")
+                self.file.flush()
+            except OSError as error:
+                self.file.discard()
+                reason = f"{error.strerror.partition(';')[0]}; it is not written"
+                raise OSError(error.errno, reason, error.filename) from error
 
 
 class CsvWriter:
     """Writes a row a face, and a row with `error` for each photo without one."""
 
-    def __init__(self, file: IO[str]):
-        """Writes the names of the columns."""
-        self.rows = csv.DictWriter(file, ["photo", *FACE_FIELDS, "error"], lineterminator="\n")
-        self.rows.writeheader()
+    kind = Kind("table of faces", (",".join(COLUMNS).encode(),))
+
+    def __init__(self, file: AnswerFile | Screen):
+        """Writes nothing yet."""
         self.file = file
+        self.header_wanted = True
 
     def add(self, result: PhotoResult) -> None:
-        """Writes a photo's rows at once."""
+        """Writes a photo's rows at once, before the first the names of the columns."""
+        text = io.StringIO()
+        rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        if self.header_wanted:
+            rows.writeheader()
         for face in result.faces:
-            self.rows.writerow({"photo": result.name, **face_fields(face)})
+            rows.writerow({"photo": result.name, **face_fields(face)})
         if not result.faces:
-            self.rows.writerow({"photo": result.name, "error": result.error or NO_FACE})
+            rows.writerow({"photo": result.name, "error": result.error or NO_FACE})
+        self.file.write(text.getvalue())
         self.file.flush()
+        self.header_wanted = False
 
     def close(self) -> None:
         """Every row stands already."""
+
+
+@contextlib.contextmanager
+def opened(target: str, writer_class: type[JsonWriter | CsvWriter]) -> Iterator:
+    """Opens where answers go to; what was written by then is whole after any error or Ctrl-C.
+
+    Args:
+        target: A file's name, or `-` for the screen.
+        writer_class: What writes there.
+
+    Yields:
+        The writer.
+
+    Raises:
+        InputError: The file is there, and no earlier one of that kind.
+        OSError: It cannot be written; the error names it.
+    """
+    file = Screen() if target == "-" else AnswerFile(Path(target), writer_class.kind)
+    writer = writer_class(file)
+    try:
+        yield writer
+    finally:
+        try:
+            writer.close()
+        finally:
+            file.close()

@@ -1,7 +1,9 @@
 """From paths to answers, photo by photo, with few of them in memory at a time."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from os.path import realpath  # unlike Path.resolve it takes links that lead to themselves
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,20 +59,33 @@ def list_photos(paths: Iterable[Path], left_out: Path | None = None) -> list[Pho
     """
     photos = []
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             photos.append(PhotoPath(str(path), path))
             continue
-        if left_out and left_out.resolve() == path.resolve():
+        if left_out and realpath(left_out) == realpath(path):
             raise InputError(f"{path} holds the photos: name another folder for what is drawn")
-        inside = [
-            PhotoPath(str(found.relative_to(path)), found)
-            for found in sorted(path.rglob("*"))
-            if found.suffix.lower() in PHOTO_SUFFIXES
-            and not found.is_dir()
-            and not (left_out and left_out.resolve() in found.resolve().parents)
-        ]
-        photos += inside or [PhotoPath(str(path), path)]
+        inside = sorted(_inside(path, realpath(left_out) if left_out else ""))
+        photos += [PhotoPath(str(found.relative_to(path)), found) for found in inside]
+        photos += [] if inside else [PhotoPath(str(path), path)]
     return photos
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # too long a name, or in a folder that may not be looked into: reading says so
+        return False
+
+
+def _inside(folder: Path, left_out: str) -> Iterator[Path]:
+    """The photos in a folder and its folders, and the folders that cannot be looked into."""
+    shut = []
+    for at, folders, names in os.walk(folder, onerror=lambda error: shut.append(error.filename)):
+        folders[:] = [name for name in folders if realpath(Path(at, name)) != left_out]
+        for name in names:
+            if Path(name).suffix.lower() in PHOTO_SUFFIXES:
+                yield Path(at, name)
+    yield from (Path(name) for name in shut if Path(name) != folder)
 
 
 def photo_bytes(path: Path) -> bytes:
@@ -79,10 +94,13 @@ def photo_bytes(path: Path) -> bytes:
     Raises:
         MissingPhotoError, UnreadableImageError: The message says why.
     """
-    if path.is_dir():
-        raise MissingPhotoError("a folder without photos")
     try:
+        if path.is_dir():
+            next(path.iterdir(), None)  # raises an error if it may not be looked into
+            raise MissingPhotoError("a folder without photos")
         return read_bytes(str(path))
+    except OSError as error:
+        raise MissingPhotoError(error.strerror) from None
     except MissingPhotoError as error:
         raise MissingPhotoError(str(error) or "no such file") from None
 

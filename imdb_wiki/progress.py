@@ -1,4 +1,4 @@
-"""Progress of long work: live where somebody watches, one line an epoch in what is stored."""
+"""Progress of long work: live on a screen, one line an epoch in a stored notebook or a log file."""
 
 import sys
 import time

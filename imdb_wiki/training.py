@@ -216,7 +216,7 @@ def callbacks(
     """Makes what watches a training.
 
     The best epoch is the one with the lowest `val_loss`: the weighted sum of both heads' losses
-    on the validation split, so that neither head alone decides.
+    on the validation split, so that both heads decide together.
 
     Args:
         network: The plain network; its best epoch is saved as `model.keras`.
@@ -226,7 +226,7 @@ def callbacks(
             at the regular end, the best epoch's weights are put back.
         learning_rate_patience: Epochs without a better one after which the learning rate shrinks.
         learning_rate_factor: What it is then multiplied by.
-        learning_rate_decay: What it is multiplied by after every epoch besides; 1 leaves it.
+        learning_rate_decay: What it is also multiplied by after every epoch; 1 leaves it.
 
     Returns:
         Callbacks for `fit`.

@@ -17,7 +17,7 @@ from imdb_wiki.results import MODEL_FILE
 class NetworkCheckpoint(keras.callbacks.ModelCheckpoint):
     """Saves the plain network whenever the model around it got better.
 
-    The model being fitted holds augmentation and an optimizer, which nobody needs afterwards.
+    The model being fitted also holds augmentation and an optimizer, which only training needs.
     """
 
     def __init__(self, network: keras.Model, path: str | PathLike, save: Callable, **kwargs):
@@ -39,7 +39,7 @@ class NetworkCheckpoint(keras.callbacks.ModelCheckpoint):
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more, before a model of NaNs is saved."""
+    """Ends a training when its loss becomes NaN, before a model of NaNs is saved."""
 
     def __init__(self, run_dir: Path):
         """Remembers the folder, to say whether a model of an earlier epoch is there."""
@@ -71,7 +71,7 @@ class StopAtNaN(keras.callbacks.Callback):
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """Writes `history.csv` anew after each epoch, whole: one row an epoch, with its seconds."""
+    """Rewrites `history.csv` after each epoch: one row an epoch, with its seconds."""
 
     def __init__(self, path: Path):
         """Remembers where to."""

@@ -3,11 +3,14 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import keras
 import pytest
+import tensorflow
 
 from imdb_wiki import command
 from imdb_wiki.command import (
@@ -21,6 +24,7 @@ from imdb_wiki.command import (
 )
 from imdb_wiki.errors import InputError
 from tests.conftest import REPOSITORY
+from tests.prepared import write_prepared
 
 # As TensorFlow writes it: before its log is set up and after, good news and bad.
 LOG = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
@@ -83,6 +87,51 @@ def test_a_command_says_in_one_line_why_it_ends(error, code, said, capsys):
     assert text.count("\n") == 1
 
 
+def test_ctrl_c_that_came_back_as_another_error_is_ctrl_c_all_the_same(capsys):
+    @says_errors_in_one_line
+    def main(cause):
+        raise ImportError("initialization failed") from cause
+
+    assert main(KeyboardInterrupt()) == 130  # as C++ modules do when they are imported
+    assert capsys.readouterr().err == "stopped\n"
+    with pytest.raises(ImportError):
+        main(None)
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(tmp_path):
+    (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")
+    done = run_python(
+        "from imdb_wiki.command import run_command; run_command('slow')", PYTHONPATH=str(tmp_path)
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["compact_training", "evaluation"])
+def test_ctrl_c_at_any_moment_is_one_line(command, tmp_path):
+    prepared_dir = write_prepared(tmp_path / "prepared", {"train": 20, "val": 40, "test": 4})
+    arguments = {
+        "compact_training": [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", "32"],
+        "evaluation": ["models/compact.keras", prepared_dir, "--output_dir", tmp_path / "results"],
+    }[command]
+    for wait_seconds in (0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 9, 13, 20):
+        begun = subprocess.Popen(
+            [sys.executable, "-m", f"imdb_wiki.{command}", *map(str, arguments)],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(wait_seconds)
+        begun.send_signal(signal.SIGINT)
+        said = begun.communicate()[1]
+        if begun.returncode == 0:
+            assert command == "evaluation" and said == ""  # it was quicker
+            break
+        assert begun.returncode == 130, said
+        assert said.startswith("stopped") and said.count("\n") == 1
+
+
 def test_a_line_for_a_closed_standard_error_does_not_go_to_standard_output(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     tell("an error")
@@ -116,38 +165,39 @@ def run_python(code: str, **variables: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_tensorflow_starts_silently_whatever_is_set_for_other_projects(tmp_path):
+def test_tensorflow_starts_silently_and_as_needed_whatever_is_set_for_other_projects(tmp_path):
     settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}
     (tmp_path / "keras.json").write_text(json.dumps(settings | {"backend": "jax"}))
     done = run_python(
         "from imdb_wiki.command import start_tensorflow\n"
         "start_tensorflow()\n"
         "import keras, tensorflow as tf\n"
-        "from keras import config\n"
         "@tf.function\n"
         "def traced(x): return x\n"
-        "for number in range(8): traced(number)  # eight traces: TensorFlow would warn\n"
+        "for number in range(8): traced(number)  # each a trace, of which TensorFlow warns\n"
+        "from keras import config\n"
         "print(config.backend(), config.image_data_format(), config.floatx(), config.epsilon(),\n"
         "      config.max_epochs(), keras.layers.Conv2D(1, 3).data_format)",
         KERAS_HOME=str(tmp_path),
         KERAS_BACKEND="torch",
         KERAS_MAX_EPOCHS="1",
     )
-    assert done.stderr == ""
+    assert done.stderr == (  # and not a word of TensorFlow's
+        "not used here: Keras' settings for other projects, backend=torch, "
+        "image_data_format=channels_first, floatx=float16, epsilon=0.001, max_epochs=1\n"
+    )
     assert done.stdout == "tensorflow channels_last float32 1e-07 None channels_last\n"
 
 
-def test_a_gpu_that_cannot_be_used_is_said():
-    done = run_python(
-        "import sys\n"
-        "from imdb_wiki import command\n"
-        "command.NVIDIA_DRIVER_FILES = [sys.executable]\n"
-        "command.start_tensorflow()",
-        CUDA_VISIBLE_DEVICES="0",
-    )
-    lines = done.stderr.splitlines()
-    assert lines[-1].startswith("TensorFlow finds no GPU and computes on the processor"), lines
-    assert len(lines) == len(set(lines)) <= 4
+def test_a_gpu_that_is_not_found_is_said_where_there_is_a_driver(monkeypatch, capsys):
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda *_: [])
+    for driver, hidden in (([sys.executable], False), ([sys.executable], True), ([], False)):
+        monkeypatch.setattr(command, "NVIDIA_DRIVER_FILES", driver)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1" if hidden else "0")
+        start_tensorflow()
+        said = capsys.readouterr().err
+        assert said.startswith("TensorFlow finds no GPU") == bool(driver and not hidden)
+        assert said.count("\n") == len(said.splitlines()) <= 1
 
 
 def test_a_wrong_value_in_keras_json_is_one_line(tmp_path):

@@ -220,10 +220,11 @@ def test_a_second_training_starts_from_the_first_whose_answers_count_as_labels(
 
 def test_a_teacher_answers_by_the_mean_over_views(prepared_dir, tmp_path):
     teacher = tiny_cnn(48)
+    taught = replace(SMALL, start_from="teacher.keras", teacher_weight=0.5)
 
     def answers(frame):
         return [
-            taught_distributions(teacher, frame, replace(SMALL, teacher_views=views))
+            taught_distributions(teacher, frame, replace(taught, teacher_views=views))
             for views in (0, 1, 2)
         ]
 

@@ -1,19 +1,16 @@
-import contextlib
-import os
+import http.client
+import io
+import json
 import re
 import signal
 import socket
-import subprocess
-import sys
+import threading
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 
-import keras
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -21,21 +18,14 @@ from PIL import Image
 
 from imdb_wiki import demo
 from imdb_wiki.demo_results import SHOWN_FACES, curve_svg, faces_html, photo_html
+from imdb_wiki.demo_uploads import NO_ROOM, Upload, Uploads
 from imdb_wiki.detection import Box
 from imdb_wiki.framing import Framing
 from imdb_wiki.networks import compact_cnn
 from imdb_wiki.prediction import Face, Predictor
 from imdb_wiki.training import save_model
-from tests.conftest import REPOSITORY
-from tests.test_prediction import write_card
+from tests.page import API, KEPT_SECONDS, opened_browser, running_page, send, wait_until
 
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    # A camera that shows a test picture, and needs no permission.
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-)
 FACE = Face(0, Box(10, 10, 60, 70), 0.99, 41.6, 30.2, 52.7, "male", 0.93, np.full(101, 1 / 101))
 
 
@@ -64,8 +54,13 @@ def photos(tmp_path_factory) -> Path:
     return folder
 
 
+def sent(path: Path) -> Upload:
+    """A photo as the page holds it."""
+    return Upload(io.BytesIO(path.read_bytes()), path.suffix, "")
+
+
 def test_a_photo_is_answered_with_boxes_and_a_card_a_face(photos):
-    drawn, said = demo.answer(str(photos / "astronaut.png"), MODEL, Lock())
+    drawn, said = demo.answer(sent(photos / "astronaut.png"), MODEL)
     assert 'alt="the photo with 1 face marked"' in drawn
     assert said.count('<article class="face">') == 1
     assert "<b>33 years</b>" in said
@@ -74,20 +69,21 @@ def test_a_photo_is_answered_with_boxes_and_a_card_a_face(photos):
 
 
 def test_a_photo_without_a_face_is_shown_with_a_sentence(photos):
-    drawn, said = demo.answer(str(photos / "coffee.jpg"), MODEL, Lock())
+    drawn, said = demo.answer(sent(photos / "coffee.jpg"), MODEL)
     assert "no face marked" in drawn
     assert "No face was found" in said
 
 
-@pytest.mark.parametrize(("name", "why"), [("notes.jpg", "not an image"), ("gone", "no such file")])
-def test_what_is_no_photo_is_said_in_a_sentence(photos, name, why):
-    drawn, said = demo.answer(str(photos / name), MODEL, Lock())
+def test_what_is_no_photo_is_said_in_a_sentence(photos):
+    drawn, said = demo.answer(sent(photos / "notes.jpg"), MODEL)
     assert drawn == ""
-    assert f"This file cannot be read as a photo: {why}." in said
+    assert "This file cannot be read as a photo: not an image." in said
 
 
-def test_a_photo_that_is_taken_away_takes_its_answer_with_it():
-    assert demo.answer(None, MODEL, Lock()) == ("", "")
+def test_a_photo_that_is_not_there_is_said_in_a_sentence():
+    drawn, said = demo.answer(None, MODEL)
+    assert drawn == ""
+    assert "This photo is no longer here" in said
 
 
 def test_the_curve_shows_distribution_interval_and_answer():
@@ -126,14 +122,59 @@ def test_a_face_beyond_the_photos_edge_has_a_picture():
 
 
 def test_the_page_is_local_and_records_nothing():
-    page = demo.build_page(MODEL)
+    uploads = Uploads(60, 10**6)
+    page = demo.build_page(MODEL, uploads)
+    demo.build_app(page, uploads, frozenset())
     assert page.analytics_enabled is False
-    assert page.delete_cache == (15, 60)
-    options = demo.launch_options("127.0.0.1", 7860)
-    assert options["share"] is False
-    assert options["run_history"] is False
-    assert "fonts.googleapis" not in options["theme"]._get_theme_css()
-    assert not options["theme"]._stylesheets
+    assert page.run_history is False
+    assert "fonts.googleapis" not in page.theme._get_theme_css()
+    assert not page.theme._stylesheets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "70000"], "argument --port: 70000 is not from 0 to 65535"),
+        (["--port", "-1"], "argument --port: -1 is not from 0 to 65535"),
+        (["--port", "http"], "argument --port: invalid whole number value: 'http'"),
+        (["--uploads_mb", "0"], "argument --uploads_mb: 0 is not from 1 to 100000"),
+        (["--margin", "nan"], "argument --margin: nan is not from 0 to 2"),
+        (["--allow_host", "http://a.example"], "http://a.example is not a name as in"),
+        (["--allow_host", "a b"], "a b is not a name as in"),
+        (["--allow_host", "*"], "* is not a name as in"),
+        (["--mod", "x"], "unrecognized arguments: --mod x"),
+    ],
+)
+def test_a_wrong_value_ends_with_one_line(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        demo.main(arguments)
+    assert ended.value.code == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["taken", "no such name", "not of this machine", "empty"])
+def test_where_it_cannot_listen_is_said_in_one_line(kind, capsys, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        hosts = {"no such name": "x.invalid", "not of this machine": "192.0.2.1", "empty": ""}
+        host = hosts.get(kind, "127.0.0.1")
+        assert demo.main(["--host", host, "--port", port]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert f"error: --host {host}" in errors
+
+
+def test_every_option_is_explained_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        demo.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for default in ("the shipped one", "127.0.0.1", "7860", "400"):
+        assert f"(default: {default}" in told
+    for unit in ("megabytes", "as a share of the chip's side", "0 to 65535"):
+        assert unit in told
 
 
 @pytest.mark.parametrize("kind", ["missing", "no model", "no card"])
@@ -150,60 +191,16 @@ def test_a_model_that_cannot_be_used_ends_with_one_line(kind, tmp_path, capsys, 
     assert str(path) in errors
 
 
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-KEPT_SECONDS = 8  # instead of 60, so that the test need not wait so long
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The page as a person starts it; gives its address, its process and its folders."""
-    folder = tmp_path_factory.mktemp("server")
-    keras.utils.set_random_seed(0)
-    model_path = folder / "model" / "compact.keras"
-    save_model(compact_cnn(32, 4, stage_filters=(8,), stage_blocks=(1,)), model_path)
-    write_card(model_path.with_suffix(".json"))
-    places = {name: folder / name for name in ("HOME", "TMPDIR", "memory")}
-    for place in places.values():
-        place.mkdir()
-    port = free_port()
-    start = (
-        f"import sys; from imdb_wiki import demo; demo.KEPT_SECONDS = {KEPT_SECONDS}; "
-        f"demo.MEMORY_DIR = {str(places['memory'])!r}; "
-        f"sys.exit(demo.main(['--model', {str(model_path)!r}, '--port', '{port}']))"
-    )
-    environment = os.environ | {name: str(places[name]) for name in ("HOME", "TMPDIR")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", start], cwd=REPOSITORY, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.5)
-        yield address, process, places
-    finally:
-        process.kill()
-        process.wait()
+    with running_page(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"no {CHROMIUM}: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS))
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -213,19 +210,13 @@ def page(server, browser):
     asked, wrong = [], []
     opened.on("request", lambda request: asked.append(request.url))
     opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.goto(server[0])
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.goto(server.address)
     opened.wait_for_selector("#photo input[type=file]", state="attached", timeout=60_000)
     yield opened
     opened.close()
     assert not wrong
-    assert not [url for url in asked if not url.startswith((server[0], "data:", "blob:"))]
-
-
-def send(page, path: Path) -> str:
-    """Uploads a file; returns what the page then says."""
-    page.set_input_files("#photo input[type=file]", path)
-    page.wait_for_selector("#said .sentence, #said .faces", timeout=60_000)
-    return page.inner_text("#said")
+    assert not [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
 
 
 @pytest.mark.long
@@ -270,15 +261,26 @@ def test_browser_takes_a_photo_with_the_camera(page):
 
 
 @pytest.mark.long
+def test_browser_tells_the_place_in_the_queue(page, server, photos):
+    photo = {"path": json.loads(server.upload((photos / "astronaut.png").read_bytes()).body)[0]}
+    with ThreadPoolExecutor(12) as pool:
+        others = [pool.submit(server.answer, photo) for _ in range(12)]
+        page.set_input_files("#photo input[type=file]", photos / "astronaut.png")
+        place = page.wait_for_selector("#said .progress-text:has-text('queue')", timeout=20_000)
+        assert re.search(r"queue: \d+/\d+ \|", place.inner_text())
+        page.wait_for_selector("#said .faces", timeout=60_000)
+        assert all("years" in other.result()[1] for other in others)
+
+
+@pytest.mark.long
 def test_twenty_uploads_at_once_are_all_answered_and_nothing_is_kept(server, photos):
     gradio_client = pytest.importorskip("gradio_client")
-    address, process, places = server
-    same = [photos / "astronaut.png"] * 10  # Gradio gives equal files one path
+    same = [photos / "astronaut.png"] * 10
     names = [*same, *[photos / "coffee.jpg", photos / "notes.jpg"] * 5]
 
     def ask(path):
         client = gradio_client.Client(
-            address, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": 120}
+            server.address, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": 120}
         )
         return client.predict(gradio_client.handle_file(path), api_name="/answer")[1]
 
@@ -287,26 +289,103 @@ def test_twenty_uploads_at_once_are_all_answered_and_nothing_is_kept(server, pho
     assert all("years</b>" in answer for answer in answers[:10])
     assert all("No face was found" in answer for answer in answers[10::2])
     assert all("cannot be read as a photo" in answer for answer in answers[11::2])
-    assert process.poll() is None
+    assert server.process.poll() is None
 
     def kept():
-        files = [path for place in places.values() for path in place.rglob("*") if path.is_file()]
-        return [path for path in files if path.suffix != ".json"]  # of Keras and matplotlib
+        places = server.places.values()
+        files = [path for place in places for path in place.rglob("*") if path.is_file()]
+        # Keras and matplotlib write .json of their own.
+        return [path for path in files if path.suffix != ".json"] or server.held_mb()
 
-    end = time.monotonic() + 4 * KEPT_SECONDS
-    while kept() and time.monotonic() < end:
-        time.sleep(0.5)
-    assert kept() == []
+    assert wait_until(lambda: not kept(), 4 * KEPT_SECONDS), kept()
+
+
+def photo_of(megapixels: int, number: int, suffix: str) -> bytes:
+    """A photo with a face, each with other noise."""
+    side = int((megapixels * 1e6) ** 0.5)
+    image = cv2.resize(skimage.data.astronaut()[..., ::-1], (side, side))
+    image += np.random.default_rng(number).integers(0, 8, image.shape, dtype=np.uint8)
+    return cv2.imencode(suffix, image)[1].tobytes()
 
 
 @pytest.mark.long
-def test_the_page_ends_clean(server, photos):
-    address, process, places = server
-    with urllib.request.urlopen(address) as answer:
-        assert answer.status == 200
-    assert len(list(places["memory"].iterdir())) == 1
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert list(places["memory"].iterdir()) == []
-    assert output.strip() == f"{address} - Ctrl-C ends it"
+@pytest.mark.parametrize(
+    ("count", "megapixels", "suffix", "most_refused"),
+    [(60, 12, ".jpg", 0), (16, 33, ".bmp", 12)],  # 99 MB each
+)
+def test_under_load_memory_is_bounded_and_returns(
+    server, capsys, count, megapixels, suffix, most_refused
+):
+    photos = [photo_of(megapixels, number, suffix) for number in range(count)]
+    server.answer({"path": json.loads(server.upload(photos[0], f"a{suffix}").body)[0]})
+    assert wait_until(lambda: server.held_mb() == 0, 4 * KEPT_SECONDS)
+    before = server.memory_mb()
+    most = {"memory": 0.0, "held": 0.0}
+    over = threading.Event()
+
+    def watch():
+        while not over.wait(0.05):
+            most["memory"] = max(most["memory"], server.memory_mb())
+            most["held"] = max(most["held"], server.held_mb())
+
+    def ask(photo):
+        start = time.monotonic()
+        sent = server.upload(photo, f"a{suffix}")
+        if sent.status != 200:
+            return sent.body.decode(), 0
+        said = server.answer({"path": json.loads(sent.body)[0]})[1]
+        return said, time.monotonic() - start
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(ask, photos))
+    returned = wait_until(lambda: server.held_mb() == 0, 4 * KEPT_SECONDS)
+    over.set()
+    watcher.join()
+    after = server.memory_mb()
+    refused = [said for said, _ in answers if "years</b>" not in said]
+    seconds = sorted(seconds for _, seconds in answers if seconds)
+    with capsys.disabled():
+        print(
+            f"\n{count} photos of {len(photos[0]) / 1e6:.0f} MB at once: {len(seconds)} answered, "
+            f"after {seconds[len(seconds) // 2]:.0f} s (median), {len(refused)} refused; the "
+            f"process {before:.0f} MB before, {most['memory']:.0f} at most, {after:.0f} after; "
+            f"photos {most['held']:.0f} MB at most, {server.held_mb():.0f} after"
+        )
+    assert len(refused) <= most_refused
+    assert set(refused) <= {f"{NO_ROOM}\n"}
+    assert most["held"] <= demo.UPLOADS_MB
+    assert returned
+    assert most["memory"] < before + 1500
+    assert after < before + 300
+
+
+@pytest.mark.long
+def test_answers_that_nobody_fetches_are_forgotten(server, photos):
+    data = (photos / "astronaut.png").read_bytes()
+    before = server.memory_mb()
+    for _ in range(20):
+        photo = {"path": json.loads(server.upload(data).body)[0]}
+        for _ in range(10):
+            asked = server.ask("POST", f"{API}/call/answer", json.dumps({"data": [photo]}))
+            if asked.status == 503:  # the queue is full
+                time.sleep(1)
+    assert wait_until(lambda: server.held_mb() == 0, 60)
+    time.sleep(3 * KEPT_SECONDS)
+    assert server.memory_mb() < before + 100
+
+
+@pytest.mark.long
+def test_the_page_ends_clean(server):
+    memory = server.places["memory"]
+    assert server.ask("GET", "/").status == 200
+    assert len(list(memory.iterdir())) == 1
+    listening = http.client.HTTPConnection(server.host, timeout=60)
+    listening.request("GET", f"{API}/heartbeat/x")  # as an open page does
+    assert listening.getresponse().status == 200
+    server.process.send_signal(signal.SIGTERM)
+    output, _ = server.process.communicate(timeout=30)
+    assert server.process.returncode == 0
+    assert list(memory.iterdir()) == []
+    assert output == ""  # but for the line at its start

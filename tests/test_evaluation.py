@@ -231,7 +231,9 @@ def test_a_broken_image_ends_the_command(model_path, tmp_path, capsys):
 
 def test_wrong_batch_sizes_end_the_command(model_path, prepared_dir, tmp_path, capsys):
     arguments = (model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 0)
-    assert "--batch_size is 0" in run_main(capsys, *arguments)
+    with pytest.raises(SystemExit, match="2"):
+        evaluation.main([*map(str, arguments)])
+    assert "--batch_size: 0 is not from 1" in capsys.readouterr().err
 
 
 def test_load_model_says_what_is_wrong(tmp_path):

@@ -73,9 +73,9 @@ def test_one_cell_of_constants_holds_literals_each_with_unit_or_reason(notebook)
     assert [line for line in lines if "  # " not in line] == []
 
 
-def test_early_stopping_can_happen(notebook):
+def test_each_patience_can_run_out(notebook):
     values = constants(notebook)
-    assert values["EARLY_STOPPING_PATIENCE"] < values["EPOCHS"]
+    assert values["LEARNING_RATE_PATIENCE"] < values["EARLY_STOPPING_PATIENCE"] < values["EPOCHS"]
 
 
 @pytest.fixture(scope="module")

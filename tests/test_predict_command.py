@@ -1,9 +1,11 @@
 import csv
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from imdb_wiki import prediction, prediction_stream
 from imdb_wiki.networks import compact_cnn
 from imdb_wiki.training import save_model
 from tests.conftest import REPOSITORY
+from tests.test_model_files import files_of_at_most
 from tests.test_prediction import write_card
 
 # Edges of the astronaut's face in its 512 × 512 pixels, see test_detection.
@@ -238,14 +241,14 @@ def test_nothing_that_can_be_read_is_exit_code_2(run, tmp_path):
         (tmp_path / name).write_bytes(b"")
     code, lines, errors = run(tmp_path)
     assert (code, len(lines)) == (2, 3)
-    assert errors == ["imdb_wiki_predict.py: none of 2 photos can be read"]
+    assert errors == ["error: none of 2 photos can be read"]
 
 
 def test_a_folder_without_photos_ends_with_one_line(run, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     code, lines, (error,) = run(tmp_path)
     assert (code, lines) == (2, [])
-    assert error == f"imdb_wiki_predict.py: {tmp_path}: a folder without photos"
+    assert error == f"error: {tmp_path}: a folder without photos"
 
 
 def test_crops_are_not_searched_for_faces(run, tmp_path):
@@ -282,6 +285,213 @@ def test_a_photo_beside_its_drawing_is_not_written_over(run, astronaut, tmp_path
     assert run("a.jpg", "--output_dir", ".")[0] == 0
     assert Path("a.jpg").read_bytes() == before
     assert Path("a-2.jpg").is_file()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_another_photo_of_the_drawings_name_is_not_written_over(
+    run, astronaut, tmp_path, monkeypatch, again
+):
+    monkeypatch.chdir(tmp_path)
+    astronaut.save("IMG_1.png")
+    Image.fromarray(skimage.data.cat()).save("IMG_1.jpg")
+    Path("IMG_1-2.jpg").mkdir()
+    before = Path("IMG_1.jpg").read_bytes()
+    for _ in range(1 + again):  # what an earlier run drew is replaced
+        assert run("IMG_1.png", "--crops", "--output_dir", ".")[0] == 0
+    assert Path("IMG_1.jpg").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("IMG_1-2.jpg", "IMG_1-3.jpg", "IMG_1.jpg", "IMG_1.png"),
+    ]
+
+
+FOREIGN = {  # files that people have, by name
+    "notes.csv": b"name,age\nEva,31\n",
+    "edited.csv": b"photo;left;top;right;bottom;score\na.jpg;1;2;3;4;0.9\n",
+    "answers.json": b'{"photo": "a.jpg"}',
+    "photo.jpg": b"\xff\xd8\xff\xe0 a photo",
+    "long": bytes(5_000_000),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_a_file_of_somebody_else_is_not_written_over(run, astronaut, tmp_path, option, name):
+    astronaut.save(tmp_path / "a.png")
+    (tmp_path / name).write_bytes(FOREIGN[name])
+    code, lines, (error,) = run(tmp_path / "a.png", option, tmp_path / name)
+    assert (code, lines) == (2, [])
+    assert error.startswith(f"error: {tmp_path / name} is there already and is no ")
+    assert (tmp_path / name).read_bytes() == FOREIGN[name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.png", name])
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_an_earlier_result_an_empty_file_and_a_device_are_written(run, astronaut, tmp_path, option):
+    astronaut.save(tmp_path / "a.png")
+    path, link = tmp_path / "new" / "faces", tmp_path / "link"
+    assert run(tmp_path / "a.png", "--crops", option, path)[0] == 0  # also makes the folder
+    first = path.read_text()
+    path.write_text("")
+    link.symlink_to(path)
+    Path(f"{path}.part").write_text(first[:-20])  # as a killed run leaves it
+    for target in (path, path, link, "/dev/null"):
+        assert run(tmp_path / "a.png", "--crops", option, target)[0] == 0
+        assert path.read_text() == first
+    assert link.is_symlink()
+    assert [p.name for p in path.parent.iterdir()] == ["faces"]
+    code, _, (error,) = run(tmp_path / "a.png", "--crops", option, path.parent)
+    assert code == 2
+    assert error == f"error: {path.parent} is a folder: name a file"
+
+
+def test_a_run_that_fails_leaves_the_older_results(run, astronaut, tmp_path):
+    astronaut.save(tmp_path / "a.png")
+    targets = ("--crops", "--json", tmp_path / "faces.json", "--csv", tmp_path / "faces.csv")
+    assert run(tmp_path / "a.png", *targets)[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "no.keras").write_text("no model")
+    assert run(tmp_path / "a.png", *targets, model=tmp_path / "no.keras")[0] == 2
+    (tmp_path / "no.keras").unlink()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_on_a_full_disk_the_answers_are_whole_and_the_rest_goes_on(run, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        Image.new("RGB", (40, 30), "grey").save(photos / name)
+    path = tmp_path / "faces.json"
+    assert run(photos, "--crops", "--json", path)[0] == 0
+    whole = path.read_bytes()
+    one, two = (whole.index(b',\n  {"photo": "' + name) for name in (b"b.png", b"c.png"))
+    for room, count, messages in (
+        (one - 1, 0, ["it is not written"]),
+        (one + 2, 0, ["it ends before this answer", "it is not written"]),  # no room for its end
+        (one + 3, 1, ["it ends before this answer"]),
+        (two + 100, 2, ["it ends before this answer"]),
+        (len(whole), 3, []),
+    ):
+        older = b'[\n  {"photo": "older.jpg", "faces": []}\n]\n'
+        path.write_bytes(older)
+        with files_of_at_most(room):
+            code, lines, errors = run(photos, "--crops", "--json", path)
+        assert (code, len(lines)) == (2 if messages else 0, 1 + 3)
+        assert errors == [f"error: {path}: File too large; {message}" for message in messages]
+        if count:
+            assert [photo["photo"] for photo in json.loads(path.read_text())] == names[:count]
+        else:
+            assert path.read_bytes() == older
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["faces.json", "photos"]
+
+
+def test_on_a_full_disk_no_drawing_is_cut_and_the_others_are_drawn(run, astronaut, tmp_path):
+    photos, drawn = tmp_path / "photos", tmp_path / "drawn"
+    photos.mkdir()
+    astronaut.save(photos / "a.png")
+    Image.new("RGB", (64, 64), "white").save(photos / "b.png")
+    with files_of_at_most(20_000):
+        code, lines, (error,) = run(
+            photos, "--crops", "--output_dir", drawn, "--csv", tmp_path / "faces.csv"
+        )
+    assert (code, len(lines)) == (2, 3)
+    assert error == f"error: {drawn / 'a.jpg'}: File too large"
+    assert [path.name for path in drawn.iterdir()] == ["b.jpg"]
+    assert cv2.imread(str(drawn / "b.jpg")).shape == (640, 640, 3)
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        assert [row["photo"] for row in csv.DictReader(file)] == ["a.png", "b.png"]
+
+
+def test_a_full_standard_output_is_named(model_path, tmp_path):
+    Image.new("RGB", (40, 30), "grey").save(tmp_path / "a.png")
+    command = [sys.executable, "imdb_wiki_predict.py", tmp_path / "a.png", "--crops"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "--model", model_path],
+            cwd=REPOSITORY,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: standard output: No space left on device\n"
+
+
+def test_odd_names_are_said_on_their_line_and_stop_nothing(run, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (40, 30), "grey").save(folder / "good.png")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "round").symlink_to(folder)
+    (folder / "folder.png").mkdir()
+    (folder / "line\nbreak\x1b[31m.jpg").write_bytes(b"")
+    names = [f"{'x' * 300}.jpg", "/".join(["y" * 99] * 50) + ".jpg", "nothing/*.jpg", "z\n\x1b.jpg"]
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    arguments = [folder, *names, loop, "--crops", "--output_dir", tmp_path / "drawn"]
+    code, lines, errors = run(*arguments, "--json", tmp_path / "faces.json")
+    assert (code, errors, len(lines)) == (0, [], 1 + 3 + 5)
+    assert all(line.isprintable() for line in lines)
+    reasons = {
+        photo["photo"]: photo["error"]
+        for photo in json.loads((tmp_path / "faces.json").read_text())
+    }
+    assert reasons == {
+        "good.png": None,
+        "line\nbreak\x1b[31m.jpg": "the file is empty",
+        "loop.jpg": "Too many levels of symbolic links",
+        names[0]: "File name too long",
+        names[1]: "File name too long",
+        names[2]: "no such file",
+        names[3]: "no such file",
+        str(loop): "Too many levels of symbolic links",
+    }
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["good.jpg"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_said():
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from imdb_wiki.crops import MissingPhotoError\n"
+        "from imdb_wiki.prediction_stream import list_photos, photo_bytes\n"
+        "if os.geteuid() == 0:\n"  # who may look into everything
+        "    os.setresuid(65534, 65534, 65534)\n"
+        "folder = Path(sys.argv[1])\n"
+        "for photo in list_photos([folder, folder / 'shut', folder / 'shut' / 'a.png']):\n"
+        "    try:\n"
+        "        print(len(photo_bytes(photo.path)) > 0)\n"
+        "    except MissingPhotoError as error:\n"
+        "        print(photo.name.rpartition('/')[2], error)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are for their owner alone
+        Path(folder).chmod(0o755)
+        for name in ("open", "shut"):
+            Path(folder, name).mkdir()
+            Image.new("RGB", (40, 30), "grey").save(Path(folder, name, "a.png"))
+        Path(folder, "shut").chmod(0)
+        command = [sys.executable, "-c", code, folder]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        Path(folder, "shut").chmod(0o700)
+    assert done.stdout.splitlines() == [
+        *("True", "shut Permission denied", "shut Permission denied", "a.png Permission denied")
+    ], done.stderr
+
+
+def test_a_latin_1_terminal_takes_every_line(model_path, loaded_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "load_predictor", lambda path, margin: loaded_model)
+    name = f"{'a' * 40} Łódź 写真.png"
+    Image.new("RGB", (40, 30), "grey").save(tmp_path / name)
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, "latin-1"))
+    monkeypatch.chdir(tmp_path)
+    assert imdb_wiki_predict.main([name, "--crops", "--model", str(model_path)]) == 0
+    title, line = screen.getvalue().decode("latin-1").splitlines()
+    assert "90% interval" in title
+    assert line.startswith("~aaa")
+    assert r"\u0141ód\u017a \u5199\u771f.png" in line
+    assert re.search(r" \d+-\d+ ", line)
 
 
 def test_drawings_do_not_go_among_the_photos_of_a_folder(run, astronaut, tmp_path):
@@ -372,7 +582,10 @@ def test_what_was_answered_is_written_when_the_run_is_stopped(
         [],
         ["a.png", "--margin", "-1"],
         ["a.png", "--batch_size", "0"],
+        ["a.png", "--batch_size", "1e9"],
+        ["a.png", "--margin", "nan"],
         ["a.png", "--json", "-", "--csv", "-"],
+        ["a.png", "--json", "faces", "--csv", "./faces"],
         ["a.png", "--modle", "b"],
     ],
 )

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
 from benchmarks.framing import matching, put_into_photo
 from imdb_wiki import detection, prediction
@@ -97,18 +98,85 @@ def test_a_model_that_does_not_say_how_faces_are_cut_takes_only_crops():
         predict_faces([np.zeros((8, 8, 3), "uint8")], replace(READER, framing=None))
 
 
+PHOTO = np.zeros((8, 8, 3), "uint8")
+
+
 @pytest.mark.parametrize(
-    "image",
+    ("image", "said"),
     [
-        np.zeros((8, 8, 3), "float32"),
-        np.zeros((8, 8), "uint8"),
-        np.zeros((8, 8, 4), "uint8"),
-        np.zeros((0, 8, 3), "uint8"),
+        (np.zeros((8, 8, 3), "float32"), r"is float32 \(8, 8, 3\), not uint8"),
+        (np.zeros((8, 8), "uint8"), r"is uint8 \(8, 8\), not uint8 \(height, width, 3\), RGB"),
+        (np.zeros((8, 8, 1), "uint8"), "not uint8"),
+        (np.zeros((8, 8, 4), "uint8"), "not uint8"),
+        (np.zeros((0, 8, 3), "uint8"), "not uint8"),
+        (np.array(None), "not uint8"),
+        (None, r"is None: cv2\.imread"),
+        ("photo.jpg", "is a str, .*: read it first"),
+        (Path("photo.jpg"), "Path, .*: read it first"),
+        (Image.new("RGB", (8, 8)), r"is a Image, .*: give np\.asarray\(image\.convert"),
+        (PHOTO.tolist(), "is a list, no NumPy array"),
+        (7, "is a int, no NumPy array"),
     ],
+    ids=str,
 )
-def test_other_arrays_are_refused(image):
-    with pytest.raises(ValueError, match="image 1 is"):
-        predict_faces([np.zeros((8, 8, 3), "uint8"), image], READER)
+def test_what_is_no_image_is_refused_by_its_number(image, said):
+    with pytest.raises(ValueError, match=f"image 1 .*{said}"):
+        predict_faces([PHOTO, image], READER)
+
+
+@pytest.mark.parametrize("images", [PHOTO, None, 7, Image.new("RGB", (8, 8))], ids=str)
+def test_one_image_is_no_list_of_images(images):
+    with pytest.raises(ValueError, match=r"for one image give \[image\]"):
+        predict_faces(images, READER)
+
+
+def test_a_path_is_no_model_and_no_batch_has_no_faces():
+    with pytest.raises(ValueError, match="the model is a str, not what load_predictor returns"):
+        predict_faces([PHOTO], "models/compact.keras")
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        predict_faces([PHOTO], READER, batch_size=0)
+
+
+def test_any_array_of_the_same_pixels_gives_the_same_answer():
+    photo = photo_of((10, 0, 255), (20, 0, 0), (30, 0, 51))
+    (wanted,) = predict_faces([photo], READER, crops=True)
+    bgr = photo[..., ::-1].copy()
+    views = {
+        "a reversed view, as frame[..., ::-1]": bgr[..., ::-1],
+        "one of a mirrored copy": photo[:, ::-1].copy()[:, ::-1],
+        "read-only": np.frombuffer(photo.tobytes(), "uint8").reshape(photo.shape),
+        "in Fortran's order": np.asfortranarray(photo),
+        "every second pixel": np.repeat(np.repeat(photo, 2, 0), 2, 1)[::2, ::2],
+        "part of a video": np.stack([photo, photo])[1],
+    }
+    for view in views.values():
+        (face,) = predict_faces([view], READER, crops=True)
+        assert (face.age_years, face.gender) == (wanted.age_years, wanted.gender)
+    video = np.stack([photo] * 3)  # (frame, height, width, 3) is a list of images as well
+    assert [face.image_index for face in predict_faces(video, READER, crops=True)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["compact.keras", "compact.onnx"])
+def test_a_model_whose_answers_are_no_numbers_is_refused(tmp_path, monkeypatch, name):
+    def diverged(images):
+        return reading(images) | {"age_years": np.full((len(images), 1), np.nan)}
+
+    diverged.image_size = 8
+    monkeypatch.setattr(prediction, "_load_keras", lambda path: (diverged, 8))
+    monkeypatch.setattr(prediction, "load_exported", lambda path: diverged)
+    (tmp_path / name).touch()
+    model = load_predictor(tmp_path / name, margin=0)
+    with pytest.raises(InputError, match=rf"{name} answers NaN .*\(age_years\)"):
+        predict_faces([PHOTO], model, crops=True)
+
+
+def test_a_distribution_of_nothing_has_no_interval():
+    def empty(images):
+        return reading(images) | {"age_distribution": np.zeros((len(images), 101))}
+
+    model = Predictor(empty, 8, Framing(), CARD["age_interval"])
+    with pytest.raises(InputError, match="does not sum to 1"):
+        predict_faces([PHOTO], model, crops=True)
 
 
 def test_no_photos_have_no_faces():
@@ -213,12 +281,22 @@ def test_the_astronauts_chip_shows_what_utkfaces_chips_show():
 
 def test_a_card_is_found_beside_a_model_and_its_exports(tmp_path):
     card = write_card(tmp_path / "compact.json")
-    for name in ("compact.keras", "compact.tflite", "compact-int8.tflite", "compact_2.int8.onnx"):
+    for name in ("compact.keras", "compact.tflite", "compact-int8.tflite", "compact-int8.onnx"):
         assert find_card(tmp_path / name) == card
     other = write_card(tmp_path / "compact-int8.json")
     assert find_card(tmp_path / "compact-int8.tflite") == other
     assert find_card(tmp_path / "compact.onnx") == card
-    assert find_card(tmp_path / "compactor.keras") is None  # no name of an export of it
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["compact.v2.keras", "compact-2.keras", "compact_2.onnx", "compact-int8.keras", "c.keras"],
+)
+def test_another_models_card_is_not_taken(tmp_path, name):
+    write_card(tmp_path / "compact.json")
+    assert find_card(tmp_path / name) is None
+    own = write_card(tmp_path / f"{name.rpartition('.')[0]}.json")
+    assert find_card(tmp_path / name) == own
 
 
 def test_a_card_gives_framing_and_constants(tmp_path):
@@ -245,6 +323,8 @@ def test_a_card_gives_framing_and_constants(tmp_path):
         ({"value_range": [0, 1]}, r"value_range is \[0, 1\]"),
         ({"age_interval": {"factor": 2.0}}, "age_interval lacks"),
         ({"age_interval": [1]}, "age_interval lacks"),
+        ({"age_interval": CARD["age_interval"] | {"factor": 10**400}}, "one is no number from 0"),
+        ({"age_interval": CARD["age_interval"] | {"floor_years": -1}}, "one is no number from 0"),
     ],
 )
 def test_a_card_that_is_not_understood_is_refused(tmp_path, changes, said):
@@ -252,11 +332,19 @@ def test_a_card_that_is_not_understood_is_refused(tmp_path, changes, said):
         read_card(write_card(tmp_path / "compact.json", **changes))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[1]", b"null"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"\xff\xfe\x00", b"[1]", b"null", b"9" * 5000),
+        *(b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000, b" " * 11_000_000),
+    ],
+    ids=lambda content: f"{content[:5]!r} {len(content)}",
+)
 def test_a_card_that_is_no_json_object_is_refused(tmp_path, content):
     (tmp_path / "compact.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"compact\.json"):
+    with pytest.raises(InputError, match=r"compact\.json") as error:
         read_card(tmp_path / "compact.json")
+    assert len(str(error.value)) < 300
 
 
 @pytest.fixture(scope="module")

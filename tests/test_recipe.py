@@ -64,10 +64,15 @@ OPTIONS = [
 
 
 @pytest.fixture
-def trained(monkeypatch) -> list[Recipe]:
-    """The recipes that the command would train with; it trains none."""
+def trained(tmp_path, monkeypatch) -> list[Recipe]:
+    """The recipes that the command would train folders `a` and `b` with; it trains none."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "train.csv").touch()
     recipes = []
     training = type(sys)("imdb_wiki.compact_training")
+    training.MODEL_FILE = "model.keras"
     training.train_compact = lambda folders, run_dir, recipe: recipes.append(recipe)
     monkeypatch.setitem(sys.modules, "imdb_wiki.compact_training", training)
     monkeypatch.setattr("imdb_wiki.compact_command.start_tensorflow", lambda: None)
@@ -76,7 +81,7 @@ def trained(monkeypatch) -> list[Recipe]:
 
 def run_command(*arguments: str) -> int:
     try:
-        return main(["data/sample", "--run_dir", "runs/x", *arguments])
+        return main(["a", "--run_dir", "run", *arguments])
     except SystemExit as ended:
         return ended.code
 
@@ -177,8 +182,9 @@ def test_defaults_follow_what_was_chosen():
     assert sizes_and_warm_up(image_size=128, epochs=3) == (64, 149, 1.5)
 
 
-def test_the_command_makes_the_recipe_that_it_is_told(trained):
+def test_the_command_makes_the_recipe_that_it_is_told(trained, capsys):
     assert main(["a", "b", "--run_dir", "x"]) == 0
+    assert capsys.readouterr().err == f"trained: {Path('x', 'model.keras')}\n"
     assert main(
         [
             *("a", "b", "--run_dir", "x", "--folder_shares", "1", "0.5", "--epochs", "7"),
@@ -196,6 +202,12 @@ def test_the_command_makes_the_recipe_that_it_is_told(trained):
             augmentation=Augmentation(zoom=0.0),
         ),
     ]
+
+
+def test_a_folder_that_is_not_prepared_is_said_and_the_run_folder_stays_free(trained, capsys):
+    assert main(["a", "bb", "--run_dir", "run"]) == 2
+    assert capsys.readouterr().err == "error: bb holds no train.csv: prepare it first\n"
+    assert not Path("run").exists() and not trained
 
 
 def test_ctrl_c_in_a_training_says_how_to_go_on(monkeypatch, trained, capsys):

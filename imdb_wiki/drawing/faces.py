@@ -84,13 +84,14 @@ def _draw_neck_and_clothes(canvas, look, rng):
     canvas.paint(symmetric(*edge), cloth)
     style = look.person.leans["clothes"] + rng.normal(0, 0.4)
     if style > 0:  # a shirt's collar, and for the formal a tie
-        collar = mirrored([(neck, 1.18), (neck * 1.35, 1.5), (0.05, 1.64), (0.02, 1.42)])
-        canvas.paint(collar, mix(cloth, _WHITE, 0.7))
-        if style > 1:
-            canvas.paint(symmetric((0.07, 1.45), (0.12, 3)), muted(rng))
+        collar = mirrored([(neck, 1.16), (neck * 1.5, 1.54), (0.1, 1.78), (0.02, 1.42)])
+        canvas.paint(collar, mix(cloth, _WHITE, 0.8))
+        if style > 0.7:
+            canvas.paint(symmetric((0.09, 1.45), (0.16, 3)), muted(rng) * 0.7)
     else:  # a round neckline, and for the fine a necklace
-        depth = 1.58 - 0.08 * max(style, -2)
-        canvas.paint(symmetric((0, depth), (neck, depth - 0.1), (neck * 1.2, 1.25)), skin * 0.86)
+        depth = 1.62 - 0.08 * max(style, -2)
+        bare = symmetric((0, depth), (neck * 1.1, depth - 0.1), (neck * 1.7, 1.3))
+        canvas.paint(bare, skin * 0.86)
         if style < -1:
             canvas.paint(symmetric((0, depth - 0.05), (neck, 1.3)), _METALS[0], width=0.035)
 
@@ -178,7 +179,7 @@ def _draw_beard(canvas, look, rng):
 def _draw_mouth(canvas, look, rng):
     skin, y = look.skin, look.mouth_y
     feminine = min(max(0.5 - 0.5 * look.person.leans["lips"], 0), 1)
-    full = (0.025 + 0.065 * feminine) * (1.2 - 0.7 * look.ramp("lips", 12, 90))
+    full = (0.025 + 0.065 * feminine) * (1.15 - 0.55 * look.ramp("lips", 12, 90))
     painted = 0.9 * feminine * look.ramp("lips", 10, 20) * rng.uniform(0.7, 1)
     colour = mix(mix(skin * 0.8, _LIPSTICK, 0.3), _LIPSTICK * rng.uniform(0.7, 1.1), painted)
     smile = rng.normal(0.4, 0.35)
@@ -288,7 +289,7 @@ def _draw_trinkets(canvas, look, rng):
 
 def _draw_glasses(canvas, look, rng):
     x, y, frame = look.eye_x, look.eye_y + 0.02, muted(rng) * 0.45
-    wide, high, width = rng.uniform((0.2, 0.15, 0.02), (0.26, 0.22, 0.045))
+    wide, high, width = rng.uniform((0.21, 0.16, 0.02), (0.27, 0.22, 0.035))
     rims = mirrored(oval(x, y, wide, high))
     canvas.paint(rims, _WHITE, 0.12)
     canvas.paint(rims, frame, 0.95, width=width)

@@ -95,7 +95,7 @@ def draw_person(rng: np.random.Generator, gender: int) -> Person:
         curls=rng.uniform(0, 1),
         balding=rng.uniform(0.2, 1.2) if gender == MALE else rng.uniform(0, 0.3),
         beard=str(rng.choice(["none", "stubble", "moustache", "full"], p=[0.2, 0.3, 0.2, 0.3])),
-        glasses_from_years=rng.uniform(3, 150),
+        glasses_from_years=rng.uniform(3, 200),
         freckles=int(rng.integers(10, 30)) if rng.random() < 0.15 else 0,
     )
 
@@ -118,7 +118,7 @@ def look_of(person: Person, age_years: int, rng: np.random.Generator) -> Look:
         _ramp(years[cue], 20, 90) for cue in ("sagging", "growth", "hairline", "skin")
     )
     yellowed = person.skin.mean() * np.array([0.93, 1.02, 1.06])
-    hair_length = 0.4 - 0.8 * person.leans["hair"] - 0.2 * thinning + rng.normal(0, 0.12)
+    hair_length = 0.4 - 0.8 * person.leans["hair"] - 0.1 * thinning + rng.normal(0, 0.12)
     return Look(
         person=person,
         years=years,
