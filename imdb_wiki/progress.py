@@ -84,15 +84,21 @@ class EpochProgress(keras.callbacks.Callback):
         self._epoch = self._started_seconds = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Remembers which epoch it is and when it began."""
+        """Shows which epoch has begun: its first step may take long, TensorFlow prepares itself."""
         self._epoch, self._started_seconds = epoch + 1, time.monotonic()
+        self._change(bar(0, self.params.get("steps")))
 
     def on_train_batch_end(self, batch, logs=None):
         """Shows how far the epoch is."""
-        seconds = time.monotonic() - self._started_seconds
         steps = bar(batch + 1, self.params.get("steps"))
-        loss = (logs or {}).get("loss", float("nan"))
-        self._text.change(f"{self._name()}  {steps}  {seconds:.0f} s  loss {loss:.3f}")
+        self._change(steps, f"loss {(logs or {}).get('loss', float('nan')):.3f}")
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Shows that the epoch's images are through, and the validation split's are being scored.
+
+        How many batches it has, Keras tells nobody.
+        """
+        self._change(f"validation, batch {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         """Says what the epoch has reached."""
@@ -114,6 +120,10 @@ class EpochProgress(keras.callbacks.Callback):
             self._best_loss = loss
             parts.append("best so far" * self._marks_best)
         self._text.finish("  ·  ".join(filter(None, parts)))
+
+    def _change(self, what: str, *more: str) -> None:
+        seconds = f"{time.monotonic() - self._started_seconds:.0f} s"
+        self._text.change("  ".join([self._name(), what, seconds, *more]))
 
     def _name(self) -> str:
         return f"epoch {self._epoch:{len(str(self._epochs))}}/{self._epochs}"
