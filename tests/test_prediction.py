@@ -117,14 +117,13 @@ PHOTO = np.zeros((8, 8, 3), "uint8")
         (PHOTO.tolist(), "is a list, no NumPy array"),
         (7, "is a int, no NumPy array"),
     ],
-    ids=str,
 )
 def test_what_is_no_image_is_refused_by_its_number(image, said):
     with pytest.raises(ValueError, match=f"image 1 .*{said}"):
         predict_faces([PHOTO, image], READER)
 
 
-@pytest.mark.parametrize("images", [PHOTO, None, 7, Image.new("RGB", (8, 8))], ids=str)
+@pytest.mark.parametrize("images", [PHOTO, None, 7, Image.new("RGB", (8, 8))])
 def test_one_image_is_no_list_of_images(images):
     with pytest.raises(ValueError, match=r"for one image give \[image\]"):
         predict_faces(images, READER)
