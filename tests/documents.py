@@ -96,7 +96,10 @@ def check_python(arguments: list[str]) -> None:
         return
     if arguments[0] == "-m":
         assert arguments[1].startswith("imdb_wiki"), arguments
-        parse(importlib.import_module(arguments[1]).main, arguments[2:])
+        name = {"imdb_wiki.compact_training": "imdb_wiki.compact_command"}.get(
+            arguments[1], arguments[1]
+        )  # its options are read before TensorFlow is imported
+        parse(importlib.import_module(name).main, arguments[2:])
         return
     path = REPOSITORY / arguments[0]
     assert path.is_file(), f"no such script: {arguments[0]}"

@@ -40,7 +40,8 @@ CELL = ".jp-NotebookPanel .jp-Notebook-cell"
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 STANDARD_ERROR = "application/vnd.jupyter.stderr"
 
-PICTURES_SHOWN = """cell => Array.from(cell.querySelectorAll('.jp-OutputArea-output img'), image => {
+PICTURES_SHOWN = """cell => Array.from(
+  cell.querySelectorAll('.jp-OutputArea-output img'), image => {
   const box = image.getBoundingClientRect()
   return {natural: image.naturalWidth, width: box.width, height: box.height,
           complete: image.complete, visible: image.checkVisibility()}
