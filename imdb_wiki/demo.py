@@ -24,6 +24,7 @@ from imdb_wiki.command import (
     says_errors_in_one_line,
     whole_number,
 )
+from imdb_wiki.demo_hosts import EVERYWHERE, bound_socket, is_host, known_hosts, url_host
 from imdb_wiki.errors import InputError
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "compact.keras"
@@ -33,7 +34,7 @@ KEPT_SECONDS = 60  # after a photo's arrival, and again after its answer
 UPLOADS_MB = 400  # of all photos together: 80 of 12 megapixels as JPEG
 MEMORY_DIR = "/dev/shm"
 WAITING = 100  # questions in the queue, at most
-ENDING_SECONDS = 2  # that a browser has to close its connection
+ENDING_SECONDS = 1  # that a browser has to close its connection
 TITLE = "Age and gender from faces"
 WARNING = """
 <p class="warning"><b>For research only.</b> Ages are estimates with large errors, larger for groups
@@ -86,10 +87,10 @@ def build_page(model, uploads):
     """
     import gradio
 
-    def answer_photo(name: str | None) -> tuple[str, str]:
-        if name is None:  # taken away
+    def answer_photo(photo: str | None) -> tuple[str, str]:
+        if photo is None:  # taken away
             return "", ""
-        return uploads.answer(name, functools.partial(answer, model=model))
+        return uploads.answer(photo, functools.partial(answer, model=model))
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.HTML(f"<h1>{TITLE}</h1>{WARNING}", padding=False)
@@ -112,7 +113,7 @@ def build_page(model, uploads):
                 drawn = gradio.HTML(elem_id="drawn", padding=False)
         # One at a time: each takes all cores. The page says the place in the queue.
         photo.input(answer_photo, photo, [drawn, said], api_name="answer", concurrency_limit=1)
-        photo.clear(lambda: ("", ""), None, [drawn, said], api_visibility="private")
+        photo.clear(None, None, [drawn, said], js="() => ['', '']")  # without a place in the queue
     return page.queue(max_size=WAITING)
 
 
@@ -134,14 +135,15 @@ def build_app(page, uploads, hosts: frozenset[str]):
     from imdb_wiki.demo_results import CSS
 
     @contextlib.asynccontextmanager
-    async def sweeping(_app):
-        sweeper = asyncio.create_task(_sweep(page, uploads))
+    async def tidying(_app):
+        tasks = [asyncio.create_task(tidy(page, uploads)) for tidy in (_sweep, _shorten)]
         yield
-        sweeper.cancel()
+        for task in tasks:
+            task.cancel()
 
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     app = gradio.mount_gradio_app(
-        fastapi.FastAPI(lifespan=sweeping),
+        fastapi.FastAPI(lifespan=tidying),
         page,
         path="/",
         run_history=False,  # else the browser keeps every photo
@@ -159,19 +161,30 @@ def build_app(page, uploads, hosts: frozenset[str]):
 
 
 async def _sweep(page, uploads) -> None:
-    """Frees, again and again, what nobody needs any more."""
-    unread = {}  # session: how many sweeps its answers have waited
+    """Frees, again and again, the photos that nobody needs any more."""
     while True:
         await asyncio.sleep(uploads.kept_seconds / 4)
-        uploads.sweep()
-        # Gradio keeps the answers that nobody fetches. Each holds a photo.
-        messages = page._queue.pending_messages_per_session
-        unread = {
-            name: unread.get(name, 0) + 1 for name, box in messages.items() if not box.empty()
-        }
-        for name in [name for name, sweeps in unread.items() if sweeps > 4]:
-            messages.pop(name, None)
-            page._queue.pending_event_ids_session.pop(name, None)
+        questions = page._queue.event_ids_to_events.values()  # of browsers that are still there
+        photos = [photo for question in questions for photo in question.data.data]
+        uploads.sweep({photo["path"] for photo in photos if photo})
+
+
+async def _shorten(page, uploads) -> None:
+    """Replaces answers that nobody has fetched: Gradio keeps them, each with a photo, for ever."""
+    from imdb_wiki.demo_results import sentence
+
+    before = set()
+    while True:
+        await asyncio.sleep(uploads.kept_seconds)
+        boxes = page._queue.pending_messages_per_session
+        now = {name for name, box in boxes.items() if not box.empty()}
+        for box in [boxes[name] for name in before & now]:
+            for _ in range(box.qsize()):
+                message = box.get_nowait()
+                if hasattr(message, "output"):
+                    message.output = {"data": ["", sentence(GONE)]}
+                box.put_nowait(message)
+        before = now
 
 
 @says_errors_in_one_line
@@ -179,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the page until Ctrl-C; returns the exit code, 2 for wrong input, 130 for Ctrl-C."""
     options = parse_arguments(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # with all that `with` cleans up
-    with _listener(options.host, options.port) as listener, _memory_folder() as folder:
+    with bound_socket(options.host, options.port) as listener, _memory_folder() as folder:
         for name in [name for name in os.environ if name.startswith("GRADIO_")]:
             del os.environ[name]  # whatever was set for other pages
         os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
@@ -246,31 +259,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def _allowed_host(text: str) -> str:
-    from imdb_wiki.demo_guard import is_host
-
     if not is_host(text):
         raise argparse.ArgumentTypeError(f"{text} is not a name as in page.example or [::1]:8080")
     return text
-
-
-@contextlib.contextmanager
-def _listener(host: str, port: int):
-    """A socket at this address, before the slow part; it listens only once the page is ready."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise InputError(f"--host {host}: {getattr(error, 'strerror', None) or error}") from None
-    with listener:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-        except OSError as error:
-            raise InputError(f"--host {host} --port {port}: {error.strerror}") from None
-        yield listener
 
 
 @contextlib.contextmanager
@@ -293,7 +284,6 @@ def _run(options: argparse.Namespace, listener: socket.socket, folder: str) -> N
         import gradio  # noqa: F401 - before the slow part
         import uvicorn
 
-        from imdb_wiki.demo_guard import known_hosts, url_host
         from imdb_wiki.demo_uploads import Uploads
     except ImportError as error:
         raise InputError(f"{error}: pip install -r requirements-demo.txt") from None
@@ -303,6 +293,8 @@ def _run(options: argparse.Namespace, listener: socket.socket, folder: str) -> N
         raise InputError(f"{options.model} has no .json: --margin says what its crops show")
     # Half of what is free: it is the memory of everybody on this machine.
     most_bytes = min(options.uploads_mb * 10**6, shutil.disk_usage(folder).free // 2)
+    if most_bytes < 10**6:
+        raise InputError(f"{folder}: less than 2 MB are free, no photo fits")
     uploads = Uploads(KEPT_SECONDS, most_bytes)
     address, port = listener.getsockname()[:2]
     hosts = known_hosts((options.host, address), port, options.allow_host)
@@ -316,7 +308,10 @@ def _run(options: argparse.Namespace, listener: socket.socket, folder: str) -> N
         log_level="critical",  # the gate says what goes wrong
         timeout_graceful_shutdown=ENDING_SECONDS,
     )
-    print(f"http://{url_host(options.host)}:{port} - Ctrl-C ends it", flush=True)
+    everywhere = url_host(address) in EVERYWHERE
+    name = HOST if everywhere else url_host(options.host)
+    others = ", and at the other addresses of this machine" if everywhere else ""
+    print(f"http://{name}:{port}{others} - Ctrl-C ends it", flush=True)
     uvicorn.Server(config).run(sockets=[listener])
 
 

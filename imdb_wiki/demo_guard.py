@@ -12,16 +12,16 @@ import mimetypes
 import re
 import secrets
 import sys
-from collections.abc import Iterable
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from imdb_wiki.demo_uploads import WAITING_SECONDS, RefusedError, Uploads
+from imdb_wiki.command import first_line
+from imdb_wiki.demo_hosts import url_host
+from imdb_wiki.demo_uploads import RefusedError, Uploads
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 COOKIE = "imdb_wiki_demo"  # a random name for the browser session
 QUESTION_BYTES = 2**16  # of a request that is no photo; the page's own have under 1 kB
 DRAIN_SECONDS = 60  # that a refused upload may go on
@@ -29,7 +29,7 @@ DRAIN_SECONDS = 60  # that a refused upload may go on
 API = "/gradio_api"
 READ_PATHS = (
     *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json"),
-    *(f"{API}/{name}" for name in ("info", "queue/data", "app_id", "startup-events")),
+    *(f"{API}/{name}" for name in ("info", "queue/data", "app_id")),
 )
 READ_FOLDERS = re.compile(
     rf"(?:/assets|/static|{API}/heartbeat|{API}/call/answer)(?:/[\w@-][\w.@-]*)+", re.ASCII
@@ -50,36 +50,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _SESSION = re.compile(rf"(?:^|;\s*){COOKIE}=([\w-]{{43}})(?:;|$)", re.ASCII)
-
-
-def url_host(host: str) -> str:
-    """A host as it stands in an address: lower case, IPv6 in brackets, without its zone."""
-    host = host.lower().strip("[]").partition("%")[0]
-    return f"[{host}]" if ":" in host else host
-
-
-def is_host(text: str) -> bool:
-    """Whether a text is a name or an address, with or without a port."""
-    return bool(_HOST.fullmatch(text.lower()))
-
-
-def known_hosts(hosts: Iterable[str], port: int, others: Iterable[str] = ()) -> frozenset[str]:
-    """The hosts, as browsers send them, for which the page answers.
-
-    Args:
-        hosts: Names or addresses at which it listens.
-        port: Where it listens.
-        others: Names of something in front of it, `name` or `name:port`.
-    """
-    names = {url_host(host) for host in hosts}
-    if names & {*LOOPBACK_NAMES, "0.0.0.0", "[::]"}:
-        names |= set(LOOPBACK_NAMES)
-    known = {f"{name}:{port}" for name in names} | (names if port == 80 else set())
-    for other in map(str.lower, others):
-        known |= {other} if _HOST.fullmatch(other)[2] else {other, f"{other}:{port}"}
-    return frozenset(known)
 
 
 class Guard:
@@ -129,7 +100,7 @@ class Guard:
         except RefusedError as error:
             refusal = PlainTextResponse(f"{error}\n", error.status)
         except Exception as error:
-            print(f"error: {scope['path']!r}: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"error: {scope['path']!r}: {first_line(error)}", file=sys.stderr)
             refusal = PlainTextResponse("This went wrong.\n", 500)
         if started:
             return None
@@ -146,11 +117,10 @@ class Guard:
         forwarded = ",".join(headers.getlist("x-forwarded-host"))  # of a proxy; Gradio believes it
         names = headers.getlist("host") + [name.strip() for name in forwarded.split(",") if name]
         if "host" not in headers or not all(self._is_known(name, request) for name in names):
-            known = ", ".join(f"http://{name}" for name in sorted(self.hosts))
             raise RefusedError(
                 421,
-                f"This page answers only at {known}. For another name, start it with --allow_host "
-                "NAME, or NAME:PORT where the address shows a port.",
+                "This page does not answer under this name. Whoever starts it may allow the name: "
+                "--allow_host NAME, or NAME:PORT where the address shows a port.",
             )
         # A link to the page may be anywhere; all else comes from the page itself.
         is_link = request.scope["path"] == "/" and request.method == "GET"
@@ -227,11 +197,7 @@ class Guard:
         if item is None:
             return None  # taken away
         name = item.get("path") if isinstance(item, dict) else None
-        upload = self.uploads.find(name, session)
-        if upload is None:
-            return {"path": ""}
-        upload.keep(WAITING_SECONDS)
-        return {"path": name}
+        return {"path": name if self.uploads.find(name, session) else ""}
 
     def _photo(self, request: Request, name: str) -> Response:
         """A photo as it came, which the page shows beside its answer."""

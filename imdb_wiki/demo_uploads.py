@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePath
 from typing import BinaryIO, TypeVar
 
@@ -20,7 +20,6 @@ from imdb_wiki.crops import MAX_PHOTO_BYTES
 from imdb_wiki.prediction_stream import PHOTO_SUFFIXES
 
 PHOTOS_KEPT = 200  # at once; each may hold an open file
-WAITING_SECONDS = 600  # the longest that a photo waits for its answer
 STALL_SECONDS = 30  # after which an upload that stands still is given up
 CHUNK_BYTES = 2**16
 NO_ROOM = "Too many photos are on this page now. Please try again in a minute."
@@ -152,10 +151,11 @@ class Uploads:
             if upload:
                 upload.keep(self.kept_seconds)
 
-    def sweep(self) -> None:
-        """Frees what has been kept for long enough."""
+    def sweep(self, waiting: Collection[str]) -> None:
+        """Frees what has been kept for long enough, but no photo that waits for its answer."""
         now = time.monotonic()
-        for name in [name for name, upload in self._photos.items() if upload.until <= now]:
+        over = {name for name, upload in self._photos.items() if upload.until <= now}
+        for name in over.difference(waiting):
             upload = self._photos.pop(name)
             self._bytes -= upload.size
             upload.close()

@@ -126,7 +126,9 @@ def running_page(folder: Path, *arguments: object) -> Iterator[Page]:
         place.mkdir()
     given = ["--model", str(model_path), "--port", "0", *map(str, arguments)]
     start = (
-        f"import sys; from imdb_wiki import demo; demo.KEPT_SECONDS = {KEPT_SECONDS}; "
+        # A shell starts what runs in its background deaf to Ctrl-C.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"from imdb_wiki import demo; demo.KEPT_SECONDS = {KEPT_SECONDS}; "
         f"demo.MEMORY_DIR = {str(places['memory'])!r}; sys.exit(demo.main({given!r}))"
     )
     named = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}

@@ -362,6 +362,24 @@ def test_under_load_memory_is_bounded_and_returns(
 
 
 @pytest.mark.long
+def test_photos_of_people_who_leave_the_queue_are_freed(server):
+    data = photo_of(12, 0, ".jpg")
+    leaving = []
+    for _ in range(40):
+        photo = {"path": json.loads(server.upload(data, "a.jpg").body)[0]}
+        asked = server.ask("POST", f"{API}/call/answer", json.dumps({"data": [photo]}))
+        event = json.loads(asked.body)["event_id"]
+        leaving.append(http.client.HTTPConnection(server.host, timeout=60))
+        leaving[-1].request("GET", f"{API}/call/answer/{event}")
+    for connection in leaving:
+        connection.close()
+    start = time.monotonic()
+    assert "years" in server.answer({"path": json.loads(server.upload(data, "a.jpg").body)[0]})[1]
+    assert time.monotonic() - start < 20  # and did not wait for 40 answers
+    assert wait_until(lambda: server.held_mb() == 0, 4 * KEPT_SECONDS)
+
+
+@pytest.mark.long
 def test_answers_that_nobody_fetches_are_forgotten(server, photos):
     data = (photos / "astronaut.png").read_bytes()
     before = server.memory_mb()

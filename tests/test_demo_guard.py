@@ -12,12 +12,14 @@ import threading
 from pathlib import Path
 from urllib.parse import quote
 
+import gradio
 import pytest
 from PIL import Image
 from starlette.requests import ClientDisconnect, Request
 
 from imdb_wiki import demo_uploads
-from imdb_wiki.demo_guard import known_hosts
+from imdb_wiki.demo_guard import READ_FOLDERS
+from imdb_wiki.demo_hosts import known_hosts
 from imdb_wiki.demo_uploads import RefusedError, Uploads
 from tests.page import API, KEPT_SECONDS, opened_browser, running_page, send, wait_until
 
@@ -91,6 +93,7 @@ def test_known_hosts_are_those_it_listens_at_and_those_it_is_given():
     assert known_hosts(["::1"], 7860) == loopback
     assert known_hosts(["Box", "10.0.0.5"], 7860) == {"box:7860", "10.0.0.5:7860"}
     assert known_hosts(["0.0.0.0"], 7860) == loopback | {"0.0.0.0:7860"}
+    assert known_hosts(["::ffff:10.0.0.5", "fe80::1%eth0"], 1) == {"10.0.0.5:1", "[fe80::1]:1"}
     assert known_hosts(["10.0.0.5"], 80) == {"10.0.0.5", "10.0.0.5:80"}
     given = known_hosts(["10.0.0.5"], 7860, ["Page.example", "a.example:8443"])
     assert given == {"10.0.0.5:7860", "page.example", "page.example:7860", "a.example:8443"}
@@ -154,7 +157,10 @@ def test_a_link_from_elsewhere_leads_to_the_page_and_no_further(page):
     [
         *("/docs", "/openapi.json", "/monitoring", "/login", "/svelte/x", "//config", "/config/x"),
         *(f"{API}/{name}" for name in ("proxy=http://127.0.0.1/", "file/etc/passwd", "runs")),
-        *(f"{API}/{name}" for name in ("stream/a/b/1/playlist-file", "openapi.json", "vibe-code")),
+        *(
+            f"{API}/{name}"
+            for name in ("stream/a/b/1/playlist-file", "startup-events", "vibe-code")
+        ),
         *(f"/assets/{name}" for name in ("../../index.html", "..%2f..%2findex.html", "..%5cx")),
         *("/static//etc/passwd", f"/static/../gradio_api/file={os.sep}etc/passwd"),
     ],
@@ -162,6 +168,14 @@ def test_a_link_from_elsewhere_leads_to_the_page_and_no_further(page):
 def test_what_the_page_does_not_need_is_not_there(page, path):
     answers = [page.ask("GET", path), page.ask("POST", path, "{}")]
     assert {(a.status, a.body) for a in answers} == {(404, b"There is nothing here.\n")}
+
+
+def test_every_file_of_the_page_has_a_name_that_passes():
+    folder = Path(gradio.__file__).parent / "templates" / "frontend"
+    files = [path for name in ("assets", "static") for path in (folder / name).rglob("*.*")]
+    assert len(files) > 100
+    names = [f"/{path.relative_to(folder).as_posix()}" for path in files]
+    assert [name for name in names if not READ_FOLDERS.fullmatch(name)] == []
 
 
 @pytest.mark.parametrize("method", ["run", "api", "call/v2"])
@@ -357,14 +371,13 @@ def test_a_full_memory_folder_is_said_in_a_sentence(monkeypatch):
         asyncio.run(Uploads(60, 1000).receive(request, ""))
 
 
-def test_a_waiting_photo_stays_until_it_is_answered():
+def test_a_photo_stays_while_it_waits_for_its_answer():
     uploads = Uploads(0, 1000)
     body = {"type": "http.request", "body": b"".join(chunked(b"photo")), "more_body": False}
     name = asyncio.run(uploads.receive(form_request([body]), "me"))
-    uploads.find(name, "me").keep(demo_uploads.WAITING_SECONDS)
-    uploads.sweep()
+    uploads.sweep([name])
     assert uploads.answer(name, lambda upload: upload.read()) == b"photo"
-    uploads.sweep()
+    uploads.sweep([])
     assert uploads.find(name, "me") is None
     assert uploads.answer(name, lambda upload: upload) is None
     assert uploads._bytes == 0
@@ -434,7 +447,7 @@ def test_browser_a_foreign_page_gets_nothing_and_the_own_one_works(page, tmp_pat
         port = page.host.split(":")[1]
         rebound = tab.goto(f"http://evil.example:{port}/")  # a name of theirs that leads here
         assert rebound.status == 421
-        assert "answers only at" in tab.inner_text("body")
+        assert "does not answer under this name" in tab.inner_text("body")
         tab.set_content(f'<a href="{page.address}">a link</a>')
         tab.click("a")
         tab.wait_for_selector("#photo input[type=file]", state="attached", timeout=60_000)
