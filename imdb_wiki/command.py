@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -144,19 +145,29 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
 
     Wrong input or a file that cannot be read or written: exit code 2, with the file's name. Ctrl-C:
     exit code 130, as shells expect; if the `KeyboardInterrupt` has a message, such as how to go on,
-    it is said as well.
+    it is said as well. Standard output that nobody reads any more (`| head`): 141, and no word.
     """
 
     @functools.wraps(main)
     def wrapped(*arguments, **options) -> int:
+        if hasattr(sys.stdout, "reconfigure"):
+            # A terminal that is not UTF-8 lacks characters; and a file's name may have bytes that
+            # are none.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return main(*arguments, **options)
+            code = main(*arguments, **options)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what cannot be written is said here, not while Python ends
+            return code
         except KeyboardInterrupt as why:
             return _stopped(*why.args)
         except Exception as error:
             if _comes_of_ctrl_c(error):
                 return _stopped()
-            if not isinstance(error, OSError | InputError):
+            if isinstance(error, OSError) and _output_is_lost():
+                if isinstance(error, BrokenPipeError):
+                    return 128 + signal.SIGPIPE
+            elif not isinstance(error, OSError | InputError):
                 raise
             tell(f"error: {_with_its_file(error)}")
             return 2
@@ -196,6 +207,17 @@ def _comes_of_ctrl_c(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
+
+
+def _output_is_lost() -> bool:
+    """Says whether standard output takes nothing any more, and if so forgets what it holds."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 # Any of these is there where an NVIDIA driver is: on Linux, in a container, under Windows (WSL2).

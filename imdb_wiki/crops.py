@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,36 +11,29 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from imdb_wiki import MAX_IMAGE_PIXELS
-
-MAX_PHOTO_BYTES = 100_000_000  # no photo of this data has a tenth; more is no photo
+from imdb_wiki.headers import UnreadableImageError, checked, jpeg_header
+from imdb_wiki.reading import MAX_PHOTO_BYTES as MAX_PHOTO_BYTES  # for those that import it here
+from imdb_wiki.reading import MissingPhotoError, Photo, read_bytes
 
 # Above this ratio of a picture to its crop, bilinear interpolation begins to skip pixels.
 _BILINEAR_RATIO = 1.6
-_NO_JPEG_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the markers C0–CF
-
-
-class UnreadableImageError(ValueError):
-    """The bytes are no image that can be decoded whole; the message says why."""
-
-
-class MissingPhotoError(ValueError):
-    """There is no such photo, or it cannot be opened; the message says why, if there is more."""
-
-
-class Region(NamedTuple):
-    """A photo inside an archive."""
-
-    path: str
-    offset: int
-    size: int
+# What turns a picture upright, by the orientation that it is marked with.
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    4: lambda image: cv2.flip(image, 0),
+    5: cv2.transpose,
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.transpose(cv2.rotate(image, cv2.ROTATE_180)),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
 
 
 class Job(NamedTuple):
     """One photo to crop: where it stands in the table, where it is, what its crop is called."""
 
     row: int
-    photo: str | Region | bytes | None  # a path, a place or the bytes; None: it is not there
+    photo: Photo
     crop_name: str
 
 
@@ -56,7 +49,7 @@ class Outcome(NamedTuple):
 def decode(data: bytes, size: int) -> np.ndarray:
     """Decodes an image; a JPEG at a reduced scale where that still leaves `size` pixels.
 
-    Orientation marks (EXIF) are honoured; grey, CMYK, 16-bit and transparent images become colour.
+    Orientation marks are honoured; grey, CMYK, 16-bit and transparent images become colour.
 
     Args:
         data: a file in any format of OpenCV's.
@@ -66,29 +59,42 @@ def decode(data: bytes, size: int) -> np.ndarray:
         `(height, width, 3)` uint8, BGR.
 
     Raises:
-        UnreadableImageError: no image, cut in the middle, or above `MAX_IMAGE_PIXELS`.
+        UnreadableImageError: no image, cut in the middle, or too large (`imdb_wiki.headers`).
     """
     if not data:
         raise UnreadableImageError("the file is empty")
+    orientation = 1  # OpenCV turns what is marked by EXIF
     if data[:2] == b"\xff\xd8":
-        height, width, has_exif = _jpeg_header(data)
-        if height * width > MAX_IMAGE_PIXELS:
-            raise UnreadableImageError(f"{width} × {height} pixels are too many")
-        if not has_exif:
+        header = jpeg_header(data)
+        if not header.has_exif:
             try:
-                return _decode_jpeg(data, height, width, size)
+                return _decode_jpeg(data, header.height, header.width, size)
             except ValueError:
-                pass  # CMYK, or damage in the middle: OpenCV makes the best of it
-        # A cut JPEG still decodes, its rest grey; only the end mark after the last scan tells.
-        if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-            raise UnreadableImageError("the file is cut")
+                pass  # CMYK, or damaged
+        _refuse_cut_jpeg(data)
+    else:
+        data, orientation = checked(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise UnreadableImageError(f"the decoder refuses it ({error.err})") from None
     if image is None:
         raise UnreadableImageError("not an image")
-    return image
+    return _TURNS[orientation](image) if orientation in _TURNS else image
+
+
+def _refuse_cut_jpeg(data: bytes) -> None:
+    """Refuses a JPEG whose pixels end early, which OpenCV would fill up with grey.
+
+    Other damage is left to OpenCV, which makes the best of it.
+    """
+    for colours in ("GRAY", "CMYK"):  # a CMYK picture has no grey
+        try:
+            simplejpeg.decode_jpeg(data, colours, min_factor=8)  # the fastest: an eighth
+            return
+        except ValueError as error:
+            if "premature end" in str(error).lower():  # libjpeg's words
+                raise UnreadableImageError("the file is cut") from None
 
 
 def _decode_jpeg(data: bytes, height: int, width: int, size: int) -> np.ndarray:
@@ -200,46 +206,6 @@ def _make_crop(job: Job, folder: Path, size: int, jpeg_quality: int) -> Outcome:
     return Outcome(job.row, "", "", hashlib.sha256(data).hexdigest()[:32])
 
 
-def read_bytes(photo: str | Region | bytes | None) -> bytes:
-    """Reads the photo of a `Job`.
-
-    Raises:
-        MissingPhotoError: there is none, or it cannot be opened.
-        UnreadableImageError: more than `MAX_PHOTO_BYTES`.
-        OSError: the archive it lies in cannot be read any more.
-    """
-    if photo is None:
-        raise MissingPhotoError
-    if isinstance(photo, bytes):
-        return photo
-    in_archive = isinstance(photo, Region)
-    try:
-        # Opening a pipe or a device would wait for ever without O_NONBLOCK.
-        file = os.open(photo.path if in_archive else photo, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            if in_archive:
-                return _checked_read(file, photo.size, photo.offset)
-            status = os.fstat(file)
-            if not stat.S_ISREG(status.st_mode):
-                raise MissingPhotoError
-            return _checked_read(file, status.st_size, 0)
-        finally:
-            os.close(file)
-    except UnicodeEncodeError:
-        raise MissingPhotoError("no file can have this name") from None
-    except OSError as error:
-        if in_archive:
-            raise  # the archive is gone, and with it every other photo
-        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise MissingPhotoError("" if absent else error.strerror) from None
-
-
-def _checked_read(file: int, size: int, offset: int) -> bytes:
-    if size > MAX_PHOTO_BYTES:
-        raise UnreadableImageError(f"{size} bytes are too many")
-    return os.pread(file, size, offset)
-
-
 def _write(path: str, content: np.ndarray) -> None:
     """Writes a file; `pathlib` and `open` would take twice the time for one as small as a crop."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -247,21 +213,8 @@ def _write(path: str, content: np.ndarray) -> None:
         written = os.write(file, content)
         while written < len(content):  # a disk that fills up takes a part first, then says so
             written += os.write(file, content[written:])
+    except OSError as error:
+        error.filename = path  # of a full disk the system does not tell
+        raise
     finally:
         os.close(file)
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int, bool]:
-    """Height, width (0 without a frame header) and whether EXIF stands before (ITU T.81, B.2.2)."""
-    position, has_exif = 2, False
-    while position + 9 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:  # a fill byte before the marker
-            position += 1
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in _NO_JPEG_FRAME:
-            height = int.from_bytes(data[position + 5 : position + 7], "big")
-            return height, int.from_bytes(data[position + 7 : position + 9], "big"), has_exif
-        has_exif |= marker == 0xE1 and data[position + 4 : position + 8] == b"Exif"
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return 0, 0, has_exif

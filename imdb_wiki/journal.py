@@ -3,6 +3,9 @@
 `<output_dir>/.preparing` holds the arguments, the crops made so far and one journal line for each
 finished chunk of photos. A crop stands before its line does, so what the journal names is whole.
 When everything is in its place `report.json` is written and the folder removed.
+
+A run with `overwrite` works in the same folder, beside the earlier result. That stays whole until
+the first new crop is to be put into its place; `replaced.json` says so, and what it is.
 """
 
 import contextlib
@@ -15,14 +18,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from imdb_wiki.crops import Outcome
-from imdb_wiki.errors import InputError
-
-REPORT_NAME, ARGUMENTS_NAME = "report.json", "arguments.json"
-SAMPLE_NAME = "imdb_crop"  # where the sample is drawn; any other preparation's input is not ours
-# All else that a preparation may leave in its folder.
-OUTPUT_NAMES = (
-    REPORT_NAME,  # first: without it the rest is no finished preparation
-    *("crop", "train.csv", "val.csv", "test.csv", "rejects.csv", "figures"),
+from imdb_wiki.errors import InputError, StoppedError, names_file
+from imdb_wiki.prepared_folder import (
+    REPORT_NAME,
+    WORK_NAME,
+    earlier_arguments,
+    holds_anything,
+    refuse_foreign_files,
+    remove_outputs,
 )
 
 
@@ -67,6 +70,7 @@ class Journal:
     Args:
         output_dir: the folder; made by `begun` where it does not exist.
         arguments: all that decides the result, as JSON values by argument name.
+        overwrite: whether an earlier preparation in the folder shall be replaced.
 
     Attributes:
         arguments: those given.
@@ -77,27 +81,46 @@ class Journal:
         InputError: the folder holds something else.
     """
 
-    def __init__(self, output_dir: Path, arguments: dict[str, Any]):
+    def __init__(self, output_dir: Path, arguments: dict[str, Any], overwrite: bool = False):
         """Looks at the folder, and leaves it as it is."""
         self.output_dir = output_dir
-        self.folder = output_dir / ".preparing"
+        self.folder = output_dir / WORK_NAME
         self.crop_dir = self.folder / "crops"
         self.arguments = arguments
-        self._arguments_path = self.folder / ARGUMENTS_NAME
+        self._overwrite = overwrite
+        self._arguments_path = self.folder / "arguments.json"
         self._lines_path = self.folder / "journal.jsonl"
+        self._table_path = self.folder / "table"
+        self._replaced_path = self.folder / "replaced.json"
+        self._publishing_path = self.folder / "same_pictures.npz"
 
-        before = _earlier_arguments(output_dir)
-        self.finished = (output_dir / REPORT_NAME).is_file()
-        if before is not None:
-            _refuse_difference(output_dir, before, arguments)
-        if self.finished:
-            shutil.rmtree(self.folder, ignore_errors=True)  # killed between report and removal
-        elif (
-            before is None
-            and output_dir.is_dir()
-            and any(p.name != self.folder.name for p in output_dir.iterdir())
-        ):
+        if output_dir.exists() and not output_dir.is_dir():
+            raise InputError(f"{output_dir}: is a file, not a folder")
+        finished = earlier_arguments(output_dir / REPORT_NAME)
+        begun = earlier_arguments(self._arguments_path)
+        replaced = earlier_arguments(self._replaced_path)
+        if finished is not None and replaced is None:
+            begun = None  # killed between the report and the removal of its folder
+        if finished is None and begun is None and holds_anything(output_dir):
             raise InputError(f"{output_dir}: is not empty and holds no preparation; name another")
+        self._earlier = replaced or finished or begun  # whose results the folder holds
+        if overwrite:
+            self.finished = False
+            refuse_foreign_files(output_dir, self._earlier)
+            return
+        continues = begun is not None and not _differences(begun, arguments)
+        self.finished = finished is not None and not continues
+        before = finished if self.finished else begun
+        if before is not None and (differences := _differences(before, arguments)):
+            raise InputError(
+                f"{output_dir}: holds another preparation ({'; '.join(differences)}); "
+                "name another folder or add --overwrite"
+            )
+
+    @property
+    def replaces(self) -> bool:
+        """Whether an earlier result is still there that this run will replace."""
+        return self._replaced_path.exists()
 
     @contextlib.contextmanager
     def begun(self) -> Iterator[None]:
@@ -106,10 +129,40 @@ class Journal:
         Raises:
             InputError: another run is at work in it.
         """
-        self.crop_dir.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with _lock(self.output_dir, self.folder):
+            if self._overwrite and self._earlier is not None:
+                self._begin_again()
             write_whole(self._arguments_path, json.dumps(self.arguments, indent=1))
-            yield
+            self.crop_dir.mkdir(exist_ok=True)
+            try:
+                yield
+            except (KeyboardInterrupt, OSError, StoppedError) as error:
+                again = " without --overwrite" if self._overwrite else ""
+                error.add_note(f"the same command{again} continues")
+                raise
+
+    def _begin_again(self) -> None:
+        """Forgets what an earlier run has done, in an order that a kill at any moment survives."""
+        for path in (self._lines_path, self._table_path, self._publishing_path):
+            path.unlink(missing_ok=True)
+        write_whole(self._replaced_path, json.dumps(self._earlier))
+        for entry in self.folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+
+    def clear_up(self) -> None:
+        """Removes what a finished run has left that was killed in the end, if it is not at work."""
+        if self.folder.is_dir():
+            with contextlib.suppress(InputError), _lock(self.output_dir, self.folder):
+                if not self._replaced_path.exists():
+                    shutil.rmtree(self.folder)
+
+    def give_up(self) -> None:
+        """Removes this run's work, as if it had not begun; an earlier result stays as it was."""
+        shutil.rmtree(self.folder)
+        with contextlib.suppress(OSError):  # not empty: something was there before
+            self.output_dir.rmdir()
 
     def check_table(self, fingerprint: str) -> None:
         """Notes what the rows are, for their numbers are what the journal goes by.
@@ -117,28 +170,55 @@ class Journal:
         Raises:
             InputError: an earlier run has begun with other rows.
         """
-        path = self.folder / "table"
-        if path.is_file() and path.read_text() != fingerprint:
+        if self._table_path.is_file() and self._table_path.read_text() != fingerprint:
             raise InputError(
                 f"{self.output_dir}: the input has changed since this preparation began; "
                 "add --overwrite to begin again"
             )
-        write_whole(path, fingerprint)
+        write_whole(self._table_path, fingerprint)
 
     def outcomes(self) -> list[Outcome]:
-        """Reads what earlier runs have done, and cuts off a line that was not written whole."""
+        """Reads what earlier runs have done, and cuts off a line that was not written whole.
+
+        Until crops are put into their places, photos that could not be read are not among it: they
+        may have been on their way, and are looked at again.
+        """
         if not self._lines_path.is_file():
             return []
         data = self._lines_path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             os.truncate(self._lines_path, len(whole))
-        return [Outcome(*values) for line in whole.splitlines() for values in json.loads(line)]
+        outcomes = [Outcome(*values) for line in whole.splitlines() for values in json.loads(line)]
+        if self._publishing_path.is_file():
+            return outcomes
+        return [outcome for outcome in outcomes if not outcome.rule]
 
     def append(self, outcomes: list[Outcome]) -> None:
         """Notes a finished chunk; its crops must be written."""
-        with self._lines_path.open("a") as lines:
+        with names_file(self._lines_path), self._lines_path.open("a") as lines:
             lines.write(json.dumps(outcomes) + "\n")
+
+    def same_pictures(self) -> bytes | None:
+        """What `begin_publishing` was given by an earlier run."""
+        return self._publishing_path.read_bytes() if self._publishing_path.is_file() else None
+
+    def begin_publishing(self, same_pictures: bytes) -> None:
+        """Removes an earlier result that is replaced; from now on the crops are not all here.
+
+        Args:
+            same_pictures: what was found by looking at all crops; a run that continues needs it.
+
+        Raises:
+            InputError: something has been put into the folder that is not the preparation's.
+        """
+        replaced = earlier_arguments(self._replaced_path)
+        if replaced is not None:
+            refuse_foreign_files(self.output_dir, replaced)
+        write_whole(self._publishing_path, same_pictures)
+        if replaced is not None:
+            remove_outputs(self.output_dir, replaced)
+            self._replaced_path.unlink()
 
     def publish(self, crop_name: str, final_path: Path) -> None:
         """Moves a crop to its final place, unless an earlier run has."""
@@ -147,37 +227,18 @@ class Journal:
         except FileNotFoundError:
             if not final_path.is_file():
                 raise InputError(
-                    f"{self.crop_dir / crop_name}: was removed; start afresh"
+                    f"{self.crop_dir / crop_name}: was removed; add --overwrite to begin again"
                 ) from None
+
+    def publish_folder(self, name: str) -> None:
+        """Moves a folder that this or an earlier run has made beside the crops, if it has."""
+        if (self.folder / name).is_dir():
+            (self.folder / name).rename(self.output_dir / name)
 
     def finish(self, report: dict[str, Any]) -> None:
         """Writes the report, which marks the preparation as finished, and clears up."""
         write_whole(self.output_dir / REPORT_NAME, json.dumps(report, indent=2) + "\n")
         shutil.rmtree(self.folder)
-
-
-def start_afresh(output_dir: Path) -> None:
-    """Removes an earlier preparation, finished or not, and nothing else.
-
-    Raises:
-        InputError: another run is at work in the folder.
-    """
-    folder = output_dir / ".preparing"
-    arguments = _earlier_arguments(output_dir)
-    if arguments is None and not folder.is_dir():
-        return  # no preparation; what is here is somebody else's
-    folder.mkdir(exist_ok=True)  # stays to the end: the mark of a removal that was killed
-    if arguments is not None:
-        write_whole(folder / ARGUMENTS_NAME, json.dumps(arguments))
-    drawn = arguments is not None and arguments["dataset"] == "sample"
-    with _lock(output_dir, folder):
-        for name in (*OUTPUT_NAMES, SAMPLE_NAME) if drawn else OUTPUT_NAMES:
-            path = output_dir / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        shutil.rmtree(folder)
 
 
 def _lock(output_dir: Path, folder: Path) -> TextIO:
@@ -191,34 +252,9 @@ def _lock(output_dir: Path, folder: Path) -> TextIO:
     return lock
 
 
-def _earlier_arguments(output_dir: Path) -> dict[str, Any] | None:
-    """The arguments of the preparation that a folder holds, finished or not; None without one.
-
-    Raises:
-        InputError: there is a report that no preparation wrote.
-    """
-    for path in (output_dir / REPORT_NAME, output_dir / ".preparing" / ARGUMENTS_NAME):
-        if not path.is_file():
-            continue
-        try:
-            content = json.loads(path.read_bytes())
-            arguments = content["arguments"] if path.name == REPORT_NAME else content
-            if {"dataset", "min_score", "img_size", "seed"} <= arguments.keys():
-                return arguments
-        except (ValueError, KeyError, TypeError, AttributeError):
-            pass
-        raise InputError(f"{path}: is not what a preparation writes; name another folder")
-    return None
-
-
-def _refuse_difference(output_dir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    differences = [
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return [
         f"{name} was {before.get(name)}, is {value}"
         for name, value in now.items()
         if before.get(name) != value
     ]
-    if differences:
-        raise InputError(
-            f"{output_dir}: holds another preparation ({'; '.join(differences)}); "
-            "name another folder or add --overwrite"
-        )

@@ -1,18 +1,21 @@
 """Work in several processes, a bounded number of chunks at a time."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 
-from imdb_wiki.errors import InputError
+from imdb_wiki.errors import StoppedError
 
 Item = TypeVar("Item")
 
@@ -46,7 +49,7 @@ def run_parallel(
         What `work` returns, in the order in which the chunks are finished.
 
     Raises:
-        InputError: a worker was killed.
+        StoppedError: a worker was killed.
     """
     # `spawn` is the one way that works on every system and beside every library's threads.
     context = multiprocessing.get_context("spawn")
@@ -61,23 +64,27 @@ def run_parallel(
             for future in running:
                 yield future.result()
         except BrokenProcessPool:
-            raise InputError(
-                "a worker process was killed, perhaps for its memory; the same command continues"
-            ) from None
+            raise StoppedError("a worker process was killed, perhaps for its memory") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_apart(work: Callable[..., Any], *arguments: Any) -> Any:
+def run_apart(work: Callable[..., Any], *arguments: Any, max_memory_bytes: int) -> Any:
     """Calls a function in a process of its own, which may crash or hold much memory alone.
+
+    Args:
+        work: a function of a module.
+        arguments: those of `work`.
+        max_memory_bytes: what it may take; other systems than Linux do not heed it.
 
     Raises:
         CrashError: the process crashed.
+        MemoryError: it wanted more memory.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker) as pool:
         try:
-            return _submit(pool, work, *arguments).result()
+            return _submit(pool, _bounded, work, max_memory_bytes, *arguments).result()
         except BrokenProcessPool:
             raise CrashError from None
 
@@ -99,6 +106,14 @@ def _start_worker() -> None:
     # The image libraries' own complaints would tear the progress bar; ours come with the outcome.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     cv2.setNumThreads(1)  # the processes are the parallelism
+
+
+def _bounded(work: Callable[..., Any], max_memory_bytes: int, *arguments: Any) -> Any:
+    with contextlib.suppress(OSError, ValueError):  # not Linux, or bounded more narrowly already
+        pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data and stack
+        most = pages * resource.getpagesize() + max_memory_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    return work(*arguments)
 
 
 def _end_with_parent() -> None:

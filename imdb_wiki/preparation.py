@@ -15,19 +15,22 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from imdb_wiki.crop_names import crop_names, leads_outside
 from imdb_wiki.crops import Outcome, make_crops
 from imdb_wiki.duplicates import contradicting, joined, same_picture_pairs
 from imdb_wiki.errors import InputError
 from imdb_wiki.filters import first_broken_rule, repeated_rows
 from imdb_wiki.hashes import perceptual_hashes
-from imdb_wiki.journal import REPORT_NAME, SAMPLE_NAME, Journal, start_afresh, write_whole
+from imdb_wiki.inputs import count_come_since, read_table, refuse_vanished_photos
+from imdb_wiki.journal import Journal, write_whole
 from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
-from imdb_wiki.parallel import CrashError, in_chunks, run_apart, run_parallel
-from imdb_wiki.photos import PhotoArchive, PhotoFolder, file_names, open_photos
-from imdb_wiki.report import preparation_report, report_figure
-from imdb_wiki.sources import table_of_mat, table_of_utkface
+from imdb_wiki.parallel import in_chunks, run_parallel
+from imdb_wiki.photos import Photos, file_names, open_photos
+from imdb_wiki.prepared_folder import CROP_NAME, FIGURE_NAME, REPORT_NAME, SAMPLE_NAME
+from imdb_wiki.report import preparation_report, rejected_text, report_figure
 from imdb_wiki.splits import (
     listed_splits,
+    name_digests,
     person_numbers,
     read_split_list,
     split_groups,
@@ -37,8 +40,6 @@ from imdb_wiki.splits import (
 # Small enough that little is lost when a run is killed and all workers end together, large enough
 # that handing a chunk over costs nothing beside its work.
 PHOTOS_PER_CHUNK = 64
-# Names that every file system holds: the longest that is safe under any suffix added later.
-_LONGEST_STEM = 120
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ def _file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+class NothingLeftError(InputError):
+    """What the rules leave is too little for the splits that are asked for."""
+
+
 def is_finished(settings: Settings) -> bool:
     """Whether the output folder holds the finished preparation of these arguments.
 
@@ -99,7 +104,7 @@ def is_finished(settings: Settings) -> bool:
         InputError: the folder holds something else, or cannot be the output of this input.
     """
     _refuse_nested_folders(settings)
-    return not settings.overwrite and Journal(settings.output_dir, settings.deciding()).finished
+    return Journal(settings.output_dir, settings.deciding(), settings.overwrite).finished
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
@@ -109,7 +114,8 @@ def prepare(settings: Settings) -> dict[str, Any]:
         settings: as on the command line.
 
     Returns:
-        The report, as `report.json` holds it; with `already_finished` where nothing was to do.
+        The report, as `report.json` holds it; with `already_finished` where nothing was to do, and
+        then with `come_since`, the number of photos that were not there when it was done.
 
     Raises:
         InputError: something in the input or the output folder makes it impossible.
@@ -117,31 +123,37 @@ def prepare(settings: Settings) -> dict[str, Any]:
     """
     listed = read_split_list(settings.split_file) if settings.split_file else None
     _refuse_nested_folders(settings)
-    arguments = settings.deciding()
-    if not settings.overwrite and Journal(settings.output_dir, arguments).finished:
+    journal = Journal(settings.output_dir, settings.deciding(), settings.overwrite)
+    if journal.finished:
+        journal.clear_up()
+        come_since = count_come_since(settings.photo_dir, settings.dataset, settings.output_dir)
         report = json.loads((settings.output_dir / REPORT_NAME).read_bytes())
-        return report | {"already_finished": True}
+        return report | {"already_finished": True, "come_since": come_since}
 
     seconds = {}
     start = time.perf_counter()
     if settings.dataset != "sample":  # an input that cannot be read costs no earlier result
         photos = open_photos(settings.photo_dir)
-        table = _read_table(photos, settings)
-    if settings.overwrite:
-        start_afresh(settings.output_dir)
-    journal = Journal(settings.output_dir, arguments)
+        table, passed_over = read_table(photos, settings.dataset, settings.db_path)
     with journal.begun():
         if settings.dataset == "sample":
-            photos = PhotoFolder(_draw_sample(journal, settings.seed))
-            table = _read_table(photos, settings)
+            photos = open_photos(_draw_sample(journal, settings.seed))
+            table, passed_over = read_table(photos, settings.dataset, None)
         journal.check_table(_fingerprint(table))
         seconds["reading_table"] = time.perf_counter() - start
-        return _prepare_table(table, photos, listed, journal, settings, seconds)
+        try:
+            report = _prepare_table(table, photos, listed, journal, settings, seconds)
+        except NothingLeftError:
+            journal.give_up()
+            raise
+        report["passed_over"] = {"count": len(passed_over), "examples": passed_over[:3]}
+        journal.finish(report)
+        return report
 
 
 def _prepare_table(
     table: pd.DataFrame,
-    photos: PhotoFolder | PhotoArchive,
+    photos: Photos,
     listed: dict[str, set[str]] | None,
     journal: Journal,
     settings: Settings,
@@ -153,15 +165,19 @@ def _prepare_table(
     passed = table["rule"] == ""
     for lost, detail in (
         (table["source"] == "", "the path is empty"),
-        (_leads_outside(table["source"]), "the path leads out of the photo folder"),
+        (leads_outside(table["source"]), "the path leads out of the photo folder"),
     ):
         table.loc[passed & lost, ["rule", "detail"]] = "missing_file", detail
+    if listed is not None:
+        _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
     table["crop_name"] = crop_names(table["source"])
     table["digest"] = ""
     seconds["rules"] = time.perf_counter() - start
 
     start = time.perf_counter()
     image_count = _make_all_crops(table, photos, journal, settings)
+    if image_count:
+        refuse_vanished_photos(table, photos)
     seconds["crops"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -169,35 +185,35 @@ def _prepare_table(
     table.loc[contradicting(table), "rule"] = "contradicting_duplicate"
     kept = table[table["rule"] == ""]
     if kept.empty:
-        raise InputError(f"{settings.output_dir}: the rules leave no images of {len(table)} rows")
-    identical, near_identical = _same_pictures(kept, journal, settings.workers)
+        raise NothingLeftError(
+            f"{settings.output_dir}: of {len(table):,} rows no image is left: "
+            f"{rejected_text(table)}"
+        )
+    same_pictures = _same_pictures(kept, journal, settings.workers)
     seconds["duplicates"] = time.perf_counter() - start
 
     start = time.perf_counter()
     by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
     groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
-    groups = joined(groups, [identical, near_identical])
-    kept = kept.assign(split=_split(kept, groups, by_identity, listed, settings))
+    groups = joined(groups, same_pictures.values())
+    kept = kept.assign(split=_split(table, kept, groups, by_identity, listed, settings))
     seconds["split"] = time.perf_counter() - start
 
     start = time.perf_counter()
     kept = _with_filenames(kept)
+    journal.begin_publishing(_as_bytes(same_pictures))
     _publish(table, kept, journal, settings.output_dir)
     seconds["publishing"] = time.perf_counter() - start
 
     report = preparation_report(table, kept, by_identity, image_count, seconds)
-    report["same_picture_links"] = {
-        "identical_files": len(identical),
-        "near_identical": len(near_identical),
-    }
+    report["same_picture_links"] = {name: len(pairs) for name, pairs in same_pictures.items()}
     report["arguments"] = journal.arguments
-    figure_dir = settings.output_dir / "figures"
-    figure_dir.mkdir(exist_ok=True)
     picture = io.BytesIO()
-    figure = report_figure(kept, settings.output_dir / "crop", report)
+    figure = report_figure(kept, settings.output_dir / CROP_NAME, report)
     figure.savefig(picture, format="png", dpi=100)
-    write_whole(figure_dir / "preparation.png", picture.getvalue())
-    journal.finish(report)
+    figure_path = settings.output_dir / FIGURE_NAME
+    figure_path.parent.mkdir(exist_ok=True)
+    write_whole(figure_path, picture.getvalue())
     return report
 
 
@@ -219,63 +235,22 @@ def _fingerprint(table: pd.DataFrame) -> str:
 
 
 def _draw_sample(journal: Journal, seed: int) -> Path:
+    """Draws the sample unless an earlier run has; returns its folder."""
     from imdb_wiki.sample import draw_sample
 
-    photo_dir = journal.output_dir / SAMPLE_NAME
-    if not photo_dir.is_dir():  # it appears under its name only when it is whole
-        partial_dir = journal.folder / photo_dir.name
-        shutil.rmtree(partial_dir, ignore_errors=True)
-        draw_sample(partial_dir, seed=seed)
-        partial_dir.rename(photo_dir)
-    return photo_dir
-
-
-def _read_table(photos: PhotoFolder | PhotoArchive, settings: Settings) -> pd.DataFrame:
-    if settings.dataset == "utkface":
-        names = photos.image_names()
-        if not names:
-            raise InputError(f"{photos.path}: holds no images")
-        return table_of_utkface(names)
-    struct_name = "wiki" if settings.dataset == "wiki" else "imdb"
-    if settings.db_path:
-        mat, path = settings.db_path.read_bytes(), settings.db_path
-    else:
-        mat, path = photos.mat(f"{struct_name}.mat"), photos.path / f"{struct_name}.mat"
-    try:
-        # SciPy's reader can crash on damaged bytes, and needs many times the table's memory.
-        return run_apart(table_of_mat, mat, path, struct_name)
-    except CrashError:
-        raise InputError(f"{path}: not a readable MATLAB file (the reader crashed)") from None
-
-
-def crop_names(sources: pd.Series) -> pd.Series:
-    """A file name for each photo that every system can hold, none twice.
-
-    Args:
-        sources: `(rows,)` the photos' paths in the data set.
-
-    Returns:
-        `(rows,)` names: the photo's own, where possible, with the row's number where another row
-        has the same name in another folder (or one that differs in upper and lower case only).
-    """
-    base = file_names(sources.str.replace("\\", "/", regex=False))
-    stems = base.str.replace(r"\.[A-Za-z]{1,5}$", "", regex=True)
-    # Windows holds no colon and nine more; dots and spaces at the end neither; nor does it
-    # hold a file called con or nul.
-    stems = stems.str.replace(r"[^A-Za-z0-9._-]|\.+$", "_", regex=True).str[:_LONGEST_STEM]
-    stems = stems.str.replace(r"(?i)^(|con|prn|aux|nul|com\d|lpt\d)(?=$|\.)", r"_\1", regex=True)
-    while (again := stems.str.lower().duplicated()).any():
-        stems = stems.where(~again, stems + "-" + stems.index.astype(str))
-    return stems + ".jpg"
-
-
-def _leads_outside(sources: pd.Series) -> pd.Series:
-    paths = sources.str.replace("\\", "/", regex=False)
-    return paths.str.contains(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|\x00", regex=True)
+    waiting, final = journal.folder / SAMPLE_NAME, journal.output_dir / SAMPLE_NAME
+    if final.is_dir() and not journal.replaces:
+        return final
+    if not waiting.is_dir():  # it appears under its name only when it is whole
+        partial = journal.folder / f"{SAMPLE_NAME}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        draw_sample(partial, seed=seed)
+        partial.rename(waiting)
+    return waiting
 
 
 def _make_all_crops(
-    table: pd.DataFrame, photos: PhotoFolder | PhotoArchive, journal: Journal, settings: Settings
+    table: pd.DataFrame, photos: Photos, journal: Journal, settings: Settings
 ) -> int:
     """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
     wanted = table.index[table["rule"] == ""]
@@ -313,17 +288,15 @@ def _make_all_crops(
     return len(remaining)
 
 
-def _same_pictures(
-    kept: pd.DataFrame, journal: Journal, workers: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of positions in `kept` that show the same picture: identical, near-identical.
+def _same_pictures(kept: pd.DataFrame, journal: Journal, workers: int) -> dict[str, np.ndarray]:
+    """Pairs of positions in `kept` that show the same picture, by how alike the files are.
 
-    They are noted before the first crop is moved away, for a run that is killed while moving.
+    For a run that is killed while moving crops away, they are noted before the first is moved.
     """
-    noted = journal.folder / "same_pictures.npz"
-    if noted.is_file():
-        pairs = np.load(noted)
-        return pairs["identical"], pairs["near_identical"]
+    noted = journal.same_pictures()
+    if noted is not None:
+        with np.load(io.BytesIO(noted)) as pairs:
+            return dict(pairs)
     names = kept["crop_name"].tolist()
     hashes = np.zeros(len(names), dtype=np.uint64)
     chunks = in_chunks(enumerate(names), PHOTOS_PER_CHUNK)
@@ -333,14 +306,28 @@ def _same_pictures(
             for number, value in part:
                 hashes[number] = value
             bar.update(len(part))
-    pairs = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
+    identical, near = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
+    return {"identical_files": identical, "near_identical": near}
+
+
+def _as_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, identical=pairs[0], near_identical=pairs[1])
-    write_whole(noted, content.getvalue())
-    return pairs
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def _refuse_other_list(sources: pd.Series, listed: dict[str, set[str]], settings: Settings) -> None:
+    """Tells before all crops are made that a list of splits is another data set's."""
+    digests = name_digests(sources)
+    for name in SPLIT_NAMES[1:]:
+        if not digests.isin(listed[name]).any():
+            raise NothingLeftError(
+                f"{settings.split_file}: of the photos that it lists there are none for {name}"
+            )
 
 
 def _split(
+    table: pd.DataFrame,
     kept: pd.DataFrame,
     groups: np.ndarray,
     by_identity: bool,
@@ -360,8 +347,10 @@ def _split(
         split = split_groups(groups, names, tuple(shares.values()), settings.seed)
     for number, name in enumerate(wanted):
         if not (split == number).any():
-            raise InputError(
-                f"{settings.output_dir}: {len(kept)} images leave none for {name} ({reason})"
+            left_out = rejected_text(table)
+            raise NothingLeftError(
+                f"{settings.output_dir}: {len(kept):,} images leave none for {name} ({reason})"
+                + (f"; left out: {left_out}" if left_out else "")
             )
     return np.array(wanted)[split]
 
@@ -375,11 +364,12 @@ def _with_filenames(kept: pd.DataFrame) -> pd.DataFrame:
 
 def _publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_dir: Path) -> None:
     """Puts crops and CSVs under their final names."""
+    journal.publish_folder(SAMPLE_NAME)
     for split in kept["split"].unique():
         for gender_name in GENDER_NAMES:
-            (output_dir / "crop" / split / gender_name).mkdir(parents=True, exist_ok=True)
+            (output_dir / CROP_NAME / split / gender_name).mkdir(parents=True, exist_ok=True)
     for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
-        journal.publish(crop_name, output_dir / "crop" / filename)
+        journal.publish(crop_name, output_dir / CROP_NAME / filename)
     columns = ["filename", "age", "gender", "identity", "face_score", "source"]
     for split in SPLIT_NAMES:
         rows = kept.loc[kept["split"] == split, columns]

@@ -63,6 +63,21 @@ def preparation_report(
     }
 
 
+def rejected_text(table: pd.DataFrame) -> str:
+    """How many rows fell to which rule, and an example of what most of them fell to.
+
+    Args:
+        table: every row with its `source` and `rule`, "" where it is kept.
+    """
+    rejected = table[table["rule"] != ""]
+    counts = rejected["rule"].value_counts()
+    texts = [f"{rule} {count:,}" for rule, count in counts.items()]
+    if texts:
+        example = rejected.loc[rejected["rule"] == counts.index[0], "source"].iloc[0]
+        texts[0] += f" (such as {example})"
+    return ", ".join(texts)
+
+
 def report_text(report: dict[str, Any]) -> str:
     """The report as tables for the screen."""
     lines = [f"{'rows':<28}{report['rows']:>9,}"]
@@ -71,7 +86,7 @@ def report_text(report: dict[str, Any]) -> str:
     lines += [f"{'split':<8}{'images':>9}{'female':>9}{'male':>9}{'people':>9}{'mean age':>10}"]
     lines += [
         f"{name:<8}{s['images']:>9,}{s['female']:>9,}{s['male']:>9,}"
-        f"{s['people'] or '–':>9}{s['mean_age_years']:>10.2f}"
+        f"{s['people'] or '-':>9}{s['mean_age_years']:>10.2f}"
         for name, s in report["splits"].items()
     ]
     links = report["same_picture_links"]
@@ -81,6 +96,9 @@ def report_text(report: dict[str, Any]) -> str:
         f"{links['near_identical']:,} near-identical",
         "",
     ]
+    if passed_over := report["passed_over"]["count"]:
+        examples = ", ".join(report["passed_over"]["examples"])
+        lines += [f"{passed_over:,} files are no photos by their names: {examples}", ""]
     lines += [
         f"{step.replace('_', ' ') + ', seconds':<28}{value:>9.1f}"
         for step, value in report["seconds"].items()

@@ -17,6 +17,10 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.photos import file_names
 
+# IMDB's takes 0.9 GB to read; a file of 8 MB may unpack to as many GB.
+MAX_MEMORY_BYTES = 4_000_000_000
+TOO_MUCH_MEMORY = "takes more than 4 GB of memory to read, so it is not the data set's .mat"
+STRUCT_NAMES = ("imdb", "wiki")
 NUMBER_FIELDS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
 
 # [age]_[gender]_[race]_[date and time].jpg.chip.jpg: https://susanqq.github.io/UTKFace/
@@ -37,10 +41,12 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
         The struct's fields by name, each flattened to `(rows,)`.
 
     Raises:
-        InputError: not a MATLAB 5 file, cut, or without the struct.
+        InputError: not a MATLAB 5 file, cut, too large for the memory, or without the struct.
     """
     try:
         variables = scipy.io.loadmat(io.BytesIO(mat), variable_names=[struct_name])
+    except MemoryError:
+        raise InputError(f"{path}: {TOO_MUCH_MEMORY}") from None
     except NotImplementedError:
         raise InputError(
             f"{path}: a MATLAB 7.3 (HDF5) file; save it in MATLAB with -v7, as the original is"
@@ -50,9 +56,19 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not a readable MATLAB file ({reason})") from None
     struct = variables.get(struct_name)
     if struct is None or struct.dtype.names is None or struct.size != 1:
-        raise InputError(f"{path}: holds no struct '{struct_name}'")
+        raise InputError(f"{path}: holds no struct '{struct_name}'{_another_struct(mat)}")
     record = struct.reshape(-1)[0]
     return {name: np.asarray(record[name]).reshape(-1) for name in struct.dtype.names}
+
+
+def _another_struct(mat: bytes) -> str:
+    """Says what to do where the other data set's struct is in the file."""
+    try:
+        inside = [name for name, _, _ in scipy.io.whosmat(io.BytesIO(mat))]
+    except Exception:  # as above; what is wrong has been found already
+        return ""
+    others = [name for name in STRUCT_NAMES if name in inside]
+    return f", but '{others[0]}': add --dataset {others[0]}" if others else ""
 
 
 def table_of_mat(mat: bytes, path: Path, struct_name: str) -> pd.DataFrame:

@@ -23,6 +23,26 @@ def real_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def in_this_process():
+    """Lets preparations do without processes of their own, which take a second each to start.
+
+    The report's figure is left out, too.
+    """
+    from matplotlib.figure import Figure
+
+    from imdb_wiki import inputs, preparation
+
+    def call(work, *arguments, max_memory_bytes):
+        return work(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "run_parallel", lambda work, chunks, workers: map(work, chunks))
+        patch.setattr(inputs, "run_apart", call)
+        patch.setattr(preparation, "report_figure", lambda *_: Figure((1, 1)))
+        yield
+
+
 def preparation_command(*arguments: object) -> list[str]:
     """The script as a person calls it; one worker unless said."""
     if "--workers" not in arguments:

@@ -146,6 +146,54 @@ def test_ctrl_c_at_any_moment_is_one_line(module, tmp_path):
         assert said.startswith("stopped") and said.count("\n") == 1
 
 
+PRINTS = (
+    "import sys\n"
+    "from imdb_wiki.command import says_errors_in_one_line\n"
+    "@says_errors_in_one_line\n"
+    "def main():\n"
+    "    print('19–42 years', 'photo\\udcff.jpg')\n"
+    "    print('x' * int(sys.argv[1]))\n"
+    "    return 0\n"
+    "sys.exit(main())"
+)
+
+
+def prints(length: int, output: int, **variables: str) -> subprocess.CompletedProcess:
+    """A command that prints odd characters and then a line of some length."""
+    return subprocess.run(
+        [sys.executable, "-c", PRINTS, str(length)],
+        **{"cwd": REPOSITORY, "env": os.environ | variables, "stdout": output},
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii", "cp1252"])
+def test_a_terminal_that_lacks_characters_gets_them_spelled_out(encoding):
+    done = prints(1, subprocess.PIPE, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode(encoding).splitlines()
+    dash = "–" if encoding in ("utf-8", "cp1252") else "\\u2013"
+    assert lines == [f"19{dash}42 years photo\\udcff.jpg", "x"]
+
+
+@pytest.mark.parametrize("length", [1, 1_000_000])
+def test_a_reader_that_has_enough_is_no_error(length):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = prints(length, writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("length", [1, 1_000_000])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")  # noqa: PTH110
+def test_output_that_cannot_be_written_is_one_line(length):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = prints(length, full.fileno())
+    assert done.returncode == 2
+    assert done.stderr == b"error: No space left on device\n"
+
+
 def test_a_line_for_a_closed_standard_error_does_not_go_to_standard_output(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     tell("an error")

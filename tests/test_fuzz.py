@@ -5,8 +5,12 @@ is kept in `failing_examples`: whole files that are always tried, and what the c
 which the next campaign tries first.
 """
 
+import contextlib
 import io
 import multiprocessing
+import tarfile
+import tempfile
+import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -20,10 +24,13 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from PIL import Image
 from scipy.io import savemat
 
-from imdb_wiki.crops import UnreadableImageError, decode, square
+from imdb_wiki.crop_names import crop_names
+from imdb_wiki.crops import decode, square
 from imdb_wiki.errors import InputError
 from imdb_wiki.filters import first_broken_rule
-from imdb_wiki.preparation import crop_names
+from imdb_wiki.headers import UnreadableImageError
+from imdb_wiki.photos import open_photos
+from imdb_wiki.reading import MissingPhotoError, read_bytes
 from imdb_wiki.sources import table_of_mat
 from tests.conftest import run_preparation
 from tests.originals import people, photo, struct_of
@@ -68,7 +75,8 @@ class Reader:
 READER = Reader()
 MATS = [mat_bytes(True), mat_bytes(False)]
 IMAGES = [
-    *(image_bytes(name) for name in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")),
+    *(image_bytes(name) for name in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")),
+    *(image_bytes("JPEG2000", no_jp2=flag) for flag in (False, True)),
     image_bytes("JPEG", progressive=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0"),
 ]
 
@@ -139,7 +147,48 @@ def names_are_safe(sources: list[str]) -> None:
     assert names.str.fullmatch(r"[A-Za-z0-9._-]{1,200}\.jpg").all()
 
 
+def tar_bytes(mode: str, tar_format: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode, format=tar_format) as archive:
+        for name in ("a.jpg", "imdb.mat", "é" * 120 + ".jpg"):
+            member = tarfile.TarInfo(f"crop/{name}")
+            member.size = 700
+            archive.addfile(member, io.BytesIO(bytes(700)))
+    return buffer.getvalue()
+
+
+def zip_bytes(compression: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name in ("a.jpg", "imdb.mat", "é" * 120 + ".jpg"):
+            archive.writestr(f"crop/{name}", bytes(700))
+    return buffer.getvalue()
+
+
+ARCHIVES = [
+    *(tar_bytes("w", form) for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT)),
+    *(tar_bytes(f"w:{kind}", tarfile.PAX_FORMAT) for kind in ("gz", "bz2", "xz")),
+    *(zip_bytes(compression) for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)),
+]
+
+
+def read_damaged_archive(data: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file, contextlib.redirect_stderr(io.StringIO()):
+        Path(file.name).write_bytes(data)
+        try:
+            photos = open_photos(Path(file.name))
+            photos.mat("imdb.mat")
+            table = pd.DataFrame({"source": ["a.jpg"], "crop_name": ["a.jpg"]})
+            for job in photos.jobs(table):
+                read_bytes(job.photo)
+        except (InputError, MissingPhotoError, UnreadableImageError):
+            return
+        except OSError as error:
+            assert error.filename == file.name
+
+
 CASES = {
+    "archive": (damaged(ARCHIVES), read_damaged_archive),
     "mat": (damaged(MATS), read_damaged_mat),
     "struct": (odd_structs(), read_odd_struct),
     "image": (damaged(IMAGES), decode_damaged_image),

@@ -1,8 +1,14 @@
+import struct
+import sys
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.parallel import run_apart
 from imdb_wiki.sources import table_of_mat, table_of_utkface
 from tests.originals import good_row, people, struct_of, write_original
 
@@ -68,6 +74,36 @@ def test_cells_that_hold_no_text_become_empty(tmp_path):
     paths[0] = ["a.jpg", np.zeros((2, 2)), np.array([]), "", "é.jpg", np.array([["x"]])]
     table = read(change(tmp_path, full_path=paths))
     assert table["source"].tolist() == ["a.jpg", "", "", "", "é.jpg", "x"]
+
+
+@pytest.mark.parametrize(("inside", "wanted"), [("imdb", "wiki"), ("wiki", "imdb")])
+def test_the_option_for_the_other_data_set_is_named(tmp_path, inside, wanted):
+    path = write_original(tmp_path, [good_row(0, 1)], inside)
+    said = f"no struct '{wanted}', but '{inside}': add --dataset {inside}"
+    with pytest.raises(InputError, match=said):
+        read(path, wanted)
+
+
+def compressed_zeros(count: int) -> bytes:
+    """The start of a MATLAB file that unpacks to a matrix of `count` bytes."""
+    flags = struct.pack("<IIII", 6, 8, 6, 0)  # a matrix of doubles
+    shape = struct.pack("<IIii", 5, 8, 1, count // 8)
+    name = struct.pack("<II4s4x", 1, 4, b"imdb")
+    head = struct.pack("<II", 14, 48 + 8 + count) + flags + shape + name
+    packer = zlib.compressobj(1)
+    packed = packer.compress(head + struct.pack("<II", 9, count))
+    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(count >> 20))
+    packed += packer.flush()
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H2s", 0x0100, b"IM")
+    return header + struct.pack("<II", 15, len(packed)) + packed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+def test_a_mat_that_unpacks_to_more_memory_than_is_allowed_is_said():
+    path, few, many = Path("imdb.mat"), compressed_zeros(1 << 20), compressed_zeros(200 << 20)
+    for mat, said in ((few, "holds no struct"), (many, "takes more than 4 GB of memory")):
+        with pytest.raises(InputError, match=rf"imdb\.mat: {said}"):
+            run_apart(table_of_mat, mat, path, "imdb", max_memory_bytes=100 << 20)
 
 
 def test_another_struct_is_said(tmp_path):
