@@ -4,7 +4,6 @@ A real JupyterLab, a real browser. The notebook is a copy in a folder of its own
 repository gets no outputs and no checkpoints.
 """
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -20,8 +19,8 @@ import nbformat
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.page import opened_browser
 from tests.prepared import write_prepared
-from tests.test_demo import browser  # noqa: F401 - a fixture
 from tests.test_notebook import (
     DATA_FIGURES,
     EVALUATION_FIGURES,
@@ -41,11 +40,13 @@ CELL = ".jp-NotebookPanel .jp-Notebook-cell"
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 STANDARD_ERROR = "application/vnd.jupyter.stderr"
 
-PICTURES_SHOWN = """cell => Array.from(cell.querySelectorAll('.jp-OutputArea-output img'), image => {
-  const box = image.getBoundingClientRect()
-  return {natural: image.naturalWidth, width: box.width, height: box.height,
-          complete: image.complete, visible: image.checkVisibility()}
-})"""
+PICTURES_SHOWN = """cell => {
+  const images = cell.querySelectorAll('.jp-OutputArea-output img')
+  return Array.from(images, image => ({
+    natural: image.naturalWidth, width: image.clientWidth, height: image.clientHeight,
+    complete: image.complete, visible: image.checkVisibility(),
+  }))
+}"""
 # `[*]` while it computes, `[7]` afterwards; an error ends the waiting.
 IS_DONE = """([cell, before]) => {
   const count = cell.querySelector('.jp-InputPrompt').textContent.match(/\\[(\\d+)\\]/)
@@ -135,11 +136,9 @@ class OpenNotebook:
     def __init__(self, page, address: str, path: Path):
         """Opens it and waits until its kernel is there."""
         self.page, self.path = page, path
+        page.set_default_timeout(SECONDS_A_CELL * 1000)
         page.goto(address.format(path.name))
-        page.wait_for_selector(CELL, timeout=SECONDS_A_CELL * 1000)
-        page.wait_for_selector(
-            ".jp-NotebookPanel-toolbar [data-status=idle]", timeout=SECONDS_A_CELL * 1000
-        )
+        page.wait_for_selector(".jp-NotebookPanel-toolbar [data-status=idle]")
         source = nbformat.read(path, as_version=4).cells
         self.codes = [number for number, cell in enumerate(source) if cell.cell_type == "code"]
         page.wait_for_function(
@@ -171,9 +170,7 @@ class OpenNotebook:
         if number not in self.codes:
             return
         cell = self.cells[number]
-        self.page.wait_for_function(
-            IS_DONE, arg=[cell, self.last_count], timeout=SECONDS_A_CELL * 1000
-        )
+        self.page.wait_for_function(IS_DONE, arg=[cell, self.last_count])
         error = cell.query_selector('[data-mime-type="application/vnd.jupyter.error"]')
         assert error is None, error.text_content()
         self.last_count += 1
@@ -213,7 +210,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stepped(browser, tmp_path_factory):  # noqa: F811
+def stepped(tmp_path_factory):
     """The notebook after a person has stepped through it, and what was seen on the way."""
     begun = time.monotonic()
     folder = tmp_path_factory.mktemp("checkout")
@@ -228,7 +225,8 @@ def stepped(browser, tmp_path_factory):  # noqa: F811
         },
     )
     wrong = []
-    with running_jupyterlab(folder, tmp_path_factory.mktemp("settings")) as address:
+    settings_dir = tmp_path_factory.mktemp("settings")
+    with opened_browser() as browser, running_jupyterlab(folder, settings_dir) as address:
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.on("pageerror", lambda error: wrong.append(str(error)))
         notebook = OpenNotebook(page, address, path)
