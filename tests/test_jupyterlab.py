@@ -40,12 +40,13 @@ CELL = ".jp-NotebookPanel .jp-Notebook-cell"
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
 STANDARD_ERROR = "application/vnd.jupyter.stderr"
 
-PICTURES_SHOWN = """cell => Array.from(
-  cell.querySelectorAll('.jp-OutputArea-output img'), image => {
-  const box = image.getBoundingClientRect()
-  return {natural: image.naturalWidth, width: box.width, height: box.height,
-          complete: image.complete, visible: image.checkVisibility()}
-})"""
+PICTURES_SHOWN = """cell => {
+  const images = cell.querySelectorAll('.jp-OutputArea-output img')
+  return Array.from(images, image => ({
+    natural: image.naturalWidth, width: image.clientWidth, height: image.clientHeight,
+    complete: image.complete, visible: image.checkVisibility(),
+  }))
+}"""
 # `[*]` while it computes, `[7]` afterwards; an error ends the waiting.
 IS_DONE = """([cell, before]) => {
   const count = cell.querySelector('.jp-InputPrompt').textContent.match(/\\[(\\d+)\\]/)
