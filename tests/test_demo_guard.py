@@ -36,7 +36,8 @@ def png(size: int = 64, colour: int = 90) -> bytes:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    with running_page(tmp_path_factory.mktemp("page"), "--uploads_mb", UPLOADS_MB) as running:
+    options = ("--uploads_mb", UPLOADS_MB, "--allow_host", "Page.example")
+    with running_page(tmp_path_factory.mktemp("page"), *options) as running:
         yield running
 
 
@@ -85,6 +86,13 @@ def test_only_the_names_it_was_started_for_are_answered(page, request_, status):
 def test_the_machines_own_names_are_answered(page, name):
     port = page.host.split(":")[1]
     assert status_of(page, f"GET / HTTP/1.1\nHost: {name}:{port}") == 200
+
+
+def test_a_name_in_front_of_it_is_answered_where_it_is_allowed(page):
+    origin = "\nOrigin: https://page.example"
+    for told in ("Host: page.example", "Host: HOST\nX-Forwarded-Host: page.example"):
+        assert status_of(page, f"GET / HTTP/1.1\n{told}{origin}") == 200
+        assert status_of(page, f"GET / HTTP/1.1\n{told}\nOrigin: https://x.page.example") == 403
 
 
 def test_known_hosts_are_those_it_listens_at_and_those_it_is_given():
