@@ -20,6 +20,7 @@ from tqdm import tqdm
 from imdb_wiki.drawing.canvas import Canvas, develop, draw_background
 from imdb_wiki.drawing.faces import draw_head
 from imdb_wiki.drawing.people import Person, draw_person
+from imdb_wiki.errors import names_file
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS
 
 _SERIAL_MINUS_ORDINAL_DAYS = 366  # MATLAB counts days from year 0, Python from year 1
@@ -164,7 +165,8 @@ def draw_sample(folder: Path, count: int = 1_200, seed: int = 0) -> Path:
         if data is not None:
             path = folder / row.full_path
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
+            with names_file(path):
+                path.write_bytes(data)
     return _write_mat(folder / "imdb.mat", rows)
 
 
@@ -289,7 +291,7 @@ def _write_mat(path, rows):
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, {"imdb": imdb}, do_compression=True)
     # The format begins with 116 bytes of free text; SciPy writes the time there.
-    path.write_bytes(
-        b"MATLAB 5.0 MAT-file".ljust(_MAT_TEXT_BYTES) + buffer.getvalue()[_MAT_TEXT_BYTES:]
-    )
+    text = b"MATLAB 5.0 MAT-file".ljust(_MAT_TEXT_BYTES)
+    with names_file(path):
+        path.write_bytes(text + buffer.getvalue()[_MAT_TEXT_BYTES:])
     return path
