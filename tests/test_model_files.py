@@ -183,6 +183,8 @@ def written_bomb(kind: str, path: Path, model_path: Path) -> Path:
         with h5py.File(weights, "a") as file:
             file.create_dataset("more", (1_650_000_000,), "float32", chunks=True)
         members[WEIGHTS_NAME] = weights.getvalue()
+    if kind == "config":
+        members[CONFIG_NAME] += b" " * 20_000_000
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
@@ -199,15 +201,28 @@ def written_bomb(kind: str, path: Path, model_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("long", "has 6.6 GB"),
-        ("zip", "unpacks to 4.2 GB"),
-        ("weights", "holds weights of 6.6 GB"),
+        ("long", "has 6,600 MB; .* at most 1,000 MB"),
+        ("zip", "unpacks to 4,200 MB; .* at most 1,000 MB"),
+        ("weights", "holds weights of 6,600 MB; .* at most 1,000 MB"),
+        ("config", "holds a config of 20 MB; .* at most 20 MB"),
     ],
 )
 def test_a_file_that_would_fill_the_memory_is_refused(saved, tmp_path, kind, said):
     path = written_bomb(kind, tmp_path / "bomb.keras", saved["compact_cnn"])
-    with pytest.raises(InputError, match=rf"bomb\.keras {said}: .*at most 1 GB"):
+    with pytest.raises(InputError, match=rf"bomb\.keras {said}"):
         load_model(path)
+
+
+@pytest.mark.parametrize("config", [b"[" * 100_000, b"[", b"null", b'{"module": "os"}'])
+def test_a_config_that_is_none_is_one_line(saved, tmp_path, config):
+    path = tmp_path / "odd.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", read_member(saved["compact_cnn"], "metadata.json"))
+        archive.writestr(CONFIG_NAME, config)
+        archive.writestr(WEIGHTS_NAME, read_member(saved["compact_cnn"], WEIGHTS_NAME))
+    with pytest.raises(InputError, match=r"odd\.keras is not a saved Keras model: .+") as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_model_of_enormous_images_is_refused(tmp_path):

@@ -320,7 +320,7 @@ def test_a_file_of_somebody_else_is_not_written_over(run, astronaut, tmp_path, o
     (tmp_path / name).write_bytes(FOREIGN[name])
     code, lines, (error,) = run(tmp_path / "a.png", option, tmp_path / name)
     assert (code, lines) == (2, [])
-    assert error.startswith(f"error: {tmp_path / name} is there already and is no ")
+    assert error.startswith(f"error: {tmp_path / name} exists and is not an earlier ")
     assert (tmp_path / name).read_bytes() == FOREIGN[name]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.png", name])
 
@@ -341,7 +341,7 @@ def test_an_earlier_result_an_empty_file_and_a_device_are_written(run, astronaut
     assert [p.name for p in path.parent.iterdir()] == ["faces"]
     code, _, (error,) = run(tmp_path / "a.png", "--crops", option, path.parent)
     assert code == 2
-    assert error == f"error: {path.parent} is a folder: name a file"
+    assert error == f"error: {path.parent} is a folder: give the name of a file"
 
 
 def test_a_run_that_fails_leaves_the_older_results(run, astronaut, tmp_path):

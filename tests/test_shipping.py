@@ -86,7 +86,7 @@ def test_a_file_that_shipping_did_not_write_stays(prepared_dir, trained, tmp_pat
     for output in (tmp_path / "mine", tmp_path / "mine.keras"):
         assert main([str(trained), prepared_dir, "--output", str(output)]) == 2
         said = capsys.readouterr().err
-        assert f"mine{ending} is there already" in said and said.count("\n") == 1
+        assert f"mine{ending} exists and is not an earlier" in said and said.count("\n") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"mine{ending}", "run"])
 
 
@@ -98,14 +98,14 @@ def test_what_cannot_be_shipped_is_said_before_tensorflow_starts(
     for arguments, said in (
         ([str(tmp_path), prepared_dir, "--output", output], "no such file: .*model.keras"),
         ([str(trained), "absent", "--output", output], "no such file: absent/val.csv"),
-        ([str(trained), prepared_dir, "--output", str(tmp_path)], "is a folder: name the files"),
+        ([str(trained), prepared_dir, "--output", str(tmp_path)], "is a folder: give a name in it"),
     ):
         assert main(arguments) == 2
         assert re.search(said, capsys.readouterr().err)
     for content in ("[" * 100_000, "{}", '{"data": [1]}', "[]", "no JSON"):
         (trained / "recipe.json").write_text(content)
         assert main([str(trained), prepared_dir, "--output", output]) == 2
-        assert "recipe.json is no recipe" in capsys.readouterr().err
+        assert "recipe.json is not a recipe" in capsys.readouterr().err
 
 
 def test_a_network_whose_answers_are_nan_is_not_shipped(prepared_dir, trained, tmp_path, capsys):
