@@ -154,7 +154,7 @@ def _convert(
     try:
         # Converters write much to standard error; their errors are raised as well.
         with quiet_tensorflow():
-            model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras exports what was called
+            model.predict_on_batch(np.zeros((1, *model.input_shape[1:])))  # export needs one call
             if to == "litert" and calibration is None:
                 model.export(path, format="litert", verbose=False)
             elif to == "litert":

@@ -3,8 +3,6 @@
 A `.keras` file is a zip file of `config.json`, which describes the layers, and `model.weights.h5`.
 """
 
-import importlib
-import inspect
 import io
 import json
 import zipfile
@@ -22,6 +20,17 @@ from imdb_wiki.own_files import Kind
 if TYPE_CHECKING:  # an exported model is used without Keras and TensorFlow
     import keras
 
+# Keywords that layers and initializers have got since Keras 3.0, with their defaults.
+NEW_KEYWORDS = {
+    "optional": False,  # InputLayer
+    "ragged": False,
+    "renorm": False,  # BatchNormalization
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+    "quantization_config": None,  # Dense
+    "input_axes": None,  # HeNormal, GlorotUniform and their like
+    "output_axes": None,
+}
 MODEL_FILE = "model.keras"  # what a training calls it
 CONFIG_NAME = "config.json"  # in the zip, as Keras names it
 WEIGHTS_NAME = "model.weights.h5"
@@ -101,8 +110,8 @@ def plain_config(config):
     """Leaves out what an older Keras does not know from a Keras object's config.
 
     New versions of Keras add keywords to layers and initializers, save all of them, and refuse
-    keywords that they do not know. A keyword with its default value changes nothing, so it is left
-    out.
+    keywords that they do not know. A new keyword with its default value changes nothing, so it is
+    left out; with another value it stays.
 
     Args:
         config: The config, or a part of it: dicts, lists and plain values.
@@ -119,26 +128,15 @@ def plain_config(config):
         return config
     if config["class_name"] == "DTypePolicy":  # Keras 3.0 knows it only by its name
         return config["config"]["name"]
-    config["config"] = _without_defaults(config)
-    inputs = config["config"].get("input_layers")
+    keywords = config["config"] = {
+        name: value
+        for name, value in config["config"].items()
+        if name not in NEW_KEYWORDS or value != NEW_KEYWORDS[name]
+    }
+    inputs = keywords.get("input_layers")
     if inputs and isinstance(inputs[0], str):  # one input: Keras 3.0 to 3.3 need a list
-        config["config"]["input_layers"] = [inputs]
+        keywords["input_layers"] = [inputs]
     return config
-
-
-def _without_defaults(config: dict) -> dict:
-    """The keywords of a Keras object's config whose values are not the defaults."""
-    made_by = getattr(importlib.import_module(config["module"]), config["class_name"])
-    parameters = inspect.signature(made_by).parameters
-    kept = {}
-    for name, value in config["config"].items():
-        default = parameters[name].default if name in parameters else inspect.Parameter.empty
-        default = list(default) if isinstance(default, tuple) else default
-        same = type(value) is type(default) and value == default
-        # An input layer's `ragged` is None by default, which it saves as false.
-        if not same and (name, value) != ("ragged", False):
-            kept[name] = value
-    return kept
 
 
 def load_model(path: str | Path) -> "keras.Model":

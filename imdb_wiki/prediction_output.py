@@ -225,7 +225,8 @@ class JsonWriter:
 class CsvWriter:
     """Writes a row a face, and a row with `error` for each photo without one."""
 
-    kind = Kind("table of faces", (",".join(COLUMNS).encode(),))
+    # With a column of somebody's own, or a spreadsheet's line ends, it was worked on: not replaced.
+    kind = Kind("table of faces", (",".join(COLUMNS).encode() + b"\n",))
 
     def __init__(self, file: AnswerFile | Screen):
         """Writes nothing yet."""
