@@ -42,6 +42,11 @@ def face_fields(face: Face) -> dict:
     return fields
 
 
+def printable(name: str) -> str:
+    """A file's name for the terminal, which control characters and line breaks would change."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 @contextlib.contextmanager
 def errors_name(name: str) -> Iterator[None]:
     """Adds the file's name to an error: Python adds it while opening, but not while writing."""
@@ -161,9 +166,8 @@ class TableWriter:
             titles = [*Box._fields, "age", self.interval_title, "gender"]
             self._line("photo", titles)
             self.header_wanted = False
-        # Long names differ at their ends. Control characters would change the terminal.
-        name = "".join(letter if letter.isprintable() else "?" for letter in result.name)
-        if len(name) > self.name_width:
+        name = printable(result.name)
+        if len(name) > self.name_width:  # the ends of long names differ
             name = "…" + name[1 - self.name_width :]
         for face in result.faces:
             low, high = face.age_low_years, face.age_high_years

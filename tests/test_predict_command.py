@@ -457,6 +457,30 @@ def test_odd_names_are_said_on_their_line_and_stop_nothing(run, tmp_path):
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["good.jpg"]
 
 
+def test_a_single_odd_name_is_said_in_one_line(run, tmp_path):
+    code, lines, errors = run(tmp_path / "line\nbreak.jpg")
+    assert (code, lines) == (2, [])
+    assert errors == [f"error: {tmp_path}/line?break.jpg: no such file"]
+
+
+def test_a_closed_standard_output_takes_nothing_from_the_files(
+    model_path, loaded_model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(prediction, "load_predictor", lambda path, margin: loaded_model)
+    monkeypatch.setattr(sys, "stdout", None)
+    Image.new("RGB", (40, 30), "grey").save(tmp_path / "a.png")
+    arguments = [
+        tmp_path / "a.png",
+        "--crops",
+        "--model",
+        model_path,
+        "--json",
+        tmp_path / "a.json",
+    ]
+    assert imdb_wiki_predict.main(list(map(str, arguments))) == 0
+    assert len(json.loads((tmp_path / "a.json").read_text())) == 1
+
+
 def test_a_folder_that_may_not_be_looked_into_is_said():
     code = (
         "import os, sys\n"

@@ -17,6 +17,7 @@ from imdb_wiki.shipping import main, ship
 from imdb_wiki.splits import name_digests, read_split_list
 from imdb_wiki.training import save_model
 from tests.prepared import write_prepared
+from tests.test_model_files import files_of_at_most
 
 
 def tiny_cnn(side: int):
@@ -114,3 +115,14 @@ def test_a_network_whose_answers_are_nan_is_not_shipped(prepared_dir, trained, t
     save_model(network, trained / "model.keras")
     assert main([str(trained), prepared_dir, "--output", str(tmp_path / "nan")]) == 2
     assert "model.keras answers NaN" in capsys.readouterr().err
+
+
+def test_on_a_full_disk_all_older_files_stay(prepared_dir, trained, tmp_path):
+    models = tmp_path / "models"
+    ship(trained, [prepared_dir], models / "small", coverage=0.5)
+    before = {path: path.read_bytes() for path in models.iterdir()}
+    for room in (0, len(before[models / "small_split.json"]), len(before[models / "small.keras"])):
+        with files_of_at_most(room - 1 if room else 0), pytest.raises(OSError) as error:
+            ship(trained, [prepared_dir], models / "small", coverage=0.6)
+        assert error.value.filename == str(models / "small.keras")
+        assert {path: path.read_bytes() for path in models.iterdir()} == before
