@@ -93,6 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
     print_anywhere()
     from imdb_wiki.prediction_output import SCREEN, errors_name
 
+    if sys.stdout is None:  # closed: what would be printed is not wanted
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         exit_code = _run(chosen)
         with errors_name(SCREEN):
@@ -114,7 +116,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from imdb_wiki.annotation import DrawnPhotos
     from imdb_wiki.exported import EXPORTED_SUFFIXES
     from imdb_wiki.prediction import load_predictor
-    from imdb_wiki.prediction_output import CsvWriter, JsonWriter, TableWriter, opened
+    from imdb_wiki.prediction_output import CsvWriter, JsonWriter, TableWriter, opened, printable
     from imdb_wiki.prediction_stream import list_photos, predict_photos
 
     # What is quickly seen to be wrong is said before TensorFlow is there, which takes seconds.
@@ -152,21 +154,21 @@ def _run(chosen: argparse.Namespace) -> int:
         return 0 if all_written else 2
     if several:
         raise InputError(f"none of {len(photos)} photos can be read")
-    raise InputError(f"{photos[0].name}: {reason}")
+    raise InputError(f"{printable(photos[0].name)}: {reason}")
 
 
 def _done(write: Callable[..., object], *arguments: object) -> bool:
     """Writes something; a file that cannot be written is said, and the others go on."""
     from tqdm import tqdm
 
-    from imdb_wiki.prediction_output import SCREEN
+    from imdb_wiki.prediction_output import SCREEN, printable
 
     try:
         write(*arguments)
     except OSError as error:
         if error.filename in (None, SCREEN) or isinstance(error, BrokenPipeError):
             raise
-        tqdm.write(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        tqdm.write(f"error: {printable(error.filename)}: {error.strerror}", file=sys.stderr)
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""Draws boxes with ages and genders onto photos, readable at any size of photo and face."""
+"""Draws boxes, ages and genders on photos, readable at any size of photo and face."""
 
 import io
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ from imdb_wiki.journal import write_whole
 from imdb_wiki.own_files import Kind, is_of_kind
 from imdb_wiki.prediction import Face, percent
 
-# Smaller photos are enlarged: on 100 pixels there is no room for a word.
+# Longer side in pixels to which smaller photos are enlarged: 100 pixels have no room for a word.
 LEAST_SIDE = 640
-# Height of letters as a share of the photo's longer side: on a screen, where a photo gets about
-# 1,000 pixels whatever it has, that is 14 to 24 of them. In between they follow the face.
+# Height of the letters as a share of the photo's longer side. A screen shows a photo with about
+# 1,000 pixels, whatever its size: the letters then have 14 to 24 pixels, depending on the face.
 LEAST_TEXT, MOST_TEXT = 0.014, 0.024
 JPEG_QUALITY = 92
-TEXT_OF_FACE = 0.13  # as a share of the box's width: two words fill it
+TEXT_OF_FACE = 0.13  # height of the letters as a share of the box's width: two words fill it
 
 # A comment in each drawn JPEG, by which a later run knows that it may replace it.
 _MARK = b"drawn by imdb_wiki_predict.py"
@@ -34,7 +34,7 @@ _FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
 def label_of(face: Face) -> tuple[str, str]:
-    """The two lines that stand at a face, e.g. `34 years (25–43)` and `female 98%`."""
+    """The two lines of a face's label, e.g. `34 years (25–43)` and `female 98%`."""
     age = f"{face.age_years:.0f} years"
     if face.age_low_years is not None:
         age += f" ({face.age_low_years:.0f}–{face.age_high_years:.0f})"
@@ -42,7 +42,7 @@ def label_of(face: Face) -> tuple[str, str]:
 
 
 def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
-    """Draws each face's box and, where there is room, its label above, below or beside it.
+    """Draws each face's box, and its label where it hides least: above, below or beside the box.
 
     Args:
         image: (height, width, 3) uint8, RGB.
@@ -91,7 +91,7 @@ def _line_width(text_size: int) -> int:
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: str, line_width: int) -> None:
-    """The coloured box between two thin dark lines, to be seen on any ground."""
+    """Draws a coloured box between two thin dark lines, visible on any background."""
     for extra, fill in ((1, "#262626"), (0, colour)):
         edges = [box.left - extra, box.top - extra, box.right + extra, box.bottom + extra]
         draw.rectangle(edges, outline=fill, width=line_width + 2 * extra)
@@ -100,7 +100,7 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: str, line_width: int)
 def _free_place(
     size: tuple[int, int], box: Box, picture_size: tuple[int, int], taken: list[Box], gap: int
 ) -> Box:
-    """The first place around a box that hides least of what is taken."""
+    """Finds the place around a box whose label hides least of other labels and boxes."""
     width, height = size
     places = []
     for left, top in (
@@ -133,8 +133,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 class DrawnPhotos:
     """Writes drawn photos into a folder as JPEGs, under the names of the photos.
 
-    A photo of an earlier run is replaced; any other file keeps its name, and the drawn one gets
-    the next number.
+    A drawn photo of an earlier run is replaced. Any other file stays, and the drawn photo gets a
+    number in its name.
     """
 
     def __init__(self, folder: Path, photos: Iterable[Path]):
@@ -142,7 +142,7 @@ class DrawnPhotos:
 
         Args:
             folder: Where they go.
-            photos: The photos that are answered: none of them is ever written over.
+            photos: The photos that are read: none of them is replaced.
 
         Raises:
             InputError: There is a file of the folder's name.
@@ -163,11 +163,11 @@ class DrawnPhotos:
             faces: Its faces.
 
         Returns:
-            Where it was written: `a/b.png` to `a/b.jpg`, or to `a/b-2.jpg` where `a/b.jpg` is
-            another photo.
+            Where it was written: `a/b.png` to `a/b.jpg`, or to `a/b-2.jpg` if `a/b.jpg` is another
+            photo.
 
         Raises:
-            OSError: It cannot be written; the error names it, and nothing is left of it.
+            OSError: It cannot be written; the error names it, and no part of it is left.
         """
         inside = PurePath(name)
         if inside.is_absolute() or ".." in inside.parts:
@@ -182,7 +182,7 @@ class DrawnPhotos:
         return path
 
     def _free(self, wanted: Path) -> Path:
-        """The first name that is free or that of an older drawing."""
+        """Finds a name that is free, or that of a drawn photo of an earlier run."""
         path, number = wanted, 1
         while realpath(path) in self.taken or (
             path.exists() and not (path.is_file() and is_of_kind(path, DRAWN_PHOTO))

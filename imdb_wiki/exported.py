@@ -1,4 +1,4 @@
-"""Exported models, `.tflite` and `.onnx`, behind one call; neither needs TensorFlow to run."""
+"""Runs exported models, `.tflite` and `.onnx`, through one call, without TensorFlow."""
 
 import threading
 from pathlib import Path
@@ -10,7 +10,8 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.model_files import MAX_IMAGE_SIDE, refuse_too_large
 from imdb_wiki.own_files import Kind
 
-# What a model may answer, by name: values an image. The first two are what every model answers.
+# The outputs that a model may have, by name, with their values per image. Every model has the first
+# two.
 OUTPUT_SIZES = {"age_years": 1, "gender": 2, "age_distribution": 101}
 REQUIRED_OUTPUTS = ("age_years", "gender")
 EXPORT_KIND = Kind("export of a model for age and gender", (b"age_years", b"gender"))
@@ -29,7 +30,7 @@ class _LiteRT:
         self._lock = threading.Lock()  # an interpreter has one set of buffers
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Images (batch, size, size, 3) one by one, so that its buffers never change size."""
+        """Predicts (batch, size, size, 3) image by image: so its buffers never change size."""
         answers = {n: np.empty((len(images), *s[1:])) for n, s in self.output_shapes.items()}
         (input_name,) = self.input_shapes
         for number in range(len(images)):
@@ -49,7 +50,7 @@ class _OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only; they are raised as well
         options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
-        # Threads that wait shall sleep: on a busy machine their spinning takes most of the time.
+        # Waiting threads sleep: on a busy machine, spinning ones take most of the time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
             data, options, providers=["CPUExecutionProvider"]
@@ -58,7 +59,7 @@ class _OnnxRuntime:
         self.output_shapes = {part.name: part.shape for part in self._session.get_outputs()}
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Images (batch, size, size, 3) at once."""
+        """Predicts (batch, size, size, 3) in one step."""
         (input_name,) = self.input_shapes
         names = list(self.output_shapes)
         return dict(zip(names, self._session.run(names, {input_name: images}), strict=True))
@@ -72,7 +73,7 @@ EXPORTED_SUFFIXES = tuple(_RUNTIMES)
 
 
 class ExportedModel:
-    """A loaded export: images in, ages and genders out. Threads may share it.
+    """A loaded export: images in, ages and genders out. Several threads may call it.
 
     Attributes:
         image_size: Side of the square input in pixels.
@@ -80,7 +81,7 @@ class ExportedModel:
     """
 
     def __init__(self, runtime: _LiteRT | _OnnxRuntime, image_size: int):
-        """Holds a runtime whose inputs and outputs were checked; see `load_exported`."""
+        """Takes a runtime whose inputs and outputs were checked; see `load_exported`."""
         self._runtime = runtime
         self.image_size = image_size
         self.output_names = tuple(n for n in OUTPUT_SIZES if n in runtime.output_shapes)
@@ -117,7 +118,7 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no model, is cut, is too large, takes or answers something else, or its
+        InputError: It is not a model, is cut off, is too large, has other inputs or outputs, or its
             runtime is not installed.
     """
     path = Path(path)
@@ -136,7 +137,7 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel
         ) from error
     except OSError:
         raise
-    except Exception as error:  # whatever the file's parts make a runtime raise
+    except Exception as error:  # a broken file may make a runtime raise anything
         raise InputError(f"{path} is not a whole {kind} model: {first_line(error)}") from error
     return ExportedModel(runtime, _checked_image_size(path, runtime))
 

@@ -1,4 +1,4 @@
-"""How a model wants its faces cut out: read from the `.json` beside it, never assumed."""
+"""How faces must be cut out for a model: read from the `.json` beside it, never assumed."""
 
 import json
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from imdb_wiki.detection import Chip
 from imdb_wiki.errors import InputError
 from imdb_wiki.own_files import Kind
 
-# What a `.json` may say, and what each word means here. Anything else is refused: a face cut in
-# another way than in training gets an age all the same, only a wrong one.
+# What a `.json` may say, and what each word means here. Anything else is refused: a face that is
+# cut in another way than in training still gets an age, but a wrong one.
 BOXES = ("chip",)  # the square of `detection.Chip`
 PADDINGS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 COLOUR_ORDERS = {"RGB": slice(None), "BGR": slice(None, None, -1)}
@@ -26,7 +26,7 @@ MOST_MARGIN = 2  # no training data shows more than five faces' width
 
 @dataclass(frozen=True)
 class Framing:
-    """What a model's crops show; the words are those of the tables above."""
+    """What the crops for a model show; its words are those of the tables above."""
 
     box: str = "chip"
     margin: float = 0.0  # of the box's side, added on each side
@@ -48,14 +48,14 @@ class Framing:
         direction = np.exp(1j * chip.turn_radians)  # of the chip's upper edge, as x + iy
         corner = complex(chip.left, chip.top) - self.margin * chip.side * (1 + 1j) * direction
         side = chip.side * (1 + 2 * self.margin)
-        # Turned at the photo's own scale, or at the crop's where that is finer; what then is too
-        # large is shrunk as in training.
+        # Rotated at the photo's own scale, or at the crop's if that is finer. If the result is too
+        # large, it is scaled down as in training.
         pixels = max(size, round(side))
         square = _turned(image, corner, side * direction, pixels, PADDINGS[self.padding])
         return self.fit(square, size)
 
     def fit(self, face: np.ndarray, size: int) -> np.ndarray:
-        """Brings what already is a crop, (height, width, 3) uint8, RGB, to the model's size."""
+        """Scales an image that is a crop, (height, width, 3) uint8, RGB, to the model's size."""
         fitted = RESAMPLINGS[self.resampling](face, size)
         return fitted[..., COLOUR_ORDERS[self.colour_order]]
 
@@ -63,7 +63,7 @@ class Framing:
 def _turned(
     image: np.ndarray, corner: complex, edge: complex, pixels: int, padding: int
 ) -> np.ndarray:
-    """Reads a turned square out of a photo, as (pixels, pixels, 3).
+    """Cuts a rotated square out of a photo, as (pixels, pixels, 3).
 
     Args:
         image: (height, width, 3).
@@ -72,10 +72,10 @@ def _turned(
         pixels: Side of the result.
         padding: OpenCV's way to fill what lies outside of the photo.
     """
-    # Only the part that is needed: OpenCV turns no picture of more than 32,767 pixels a side.
+    # Only the part that is needed: OpenCV warps no image of more than 32,767 pixels a side.
     corners = corner + edge * np.array([0, 1, 1 + 1j, 1j])
     height, width = image.shape[:2]
-    reach = 3  # pixels that cubic interpolation looks at beyond
+    reach = 3  # pixels beyond the square that cubic interpolation uses
     left, right = _within(corners.real.min() - reach, corners.real.max() + reach, width)
     top, bottom = _within(corners.imag.min() - reach, corners.imag.max() + reach, height)
     step = edge / pixels
@@ -91,14 +91,14 @@ def _turned(
 
 
 def _within(first: float, last: float, length: int) -> tuple[int, int]:
-    """Start and end of the pixels between, at least one of those that there are."""
+    """Start and end of a range of pixels, cut to those of the photo; at least one pixel."""
     start = int(np.clip(np.floor(first), 0, length - 1))
     return start, int(np.clip(np.ceil(last), start + 1, length))
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What stands in a model's `.json`, as far as its use needs it."""
+    """What a model's `.json` says."""
 
     framing: Framing
     image_size: int | None = None  # side of the square input in pixels
@@ -109,8 +109,8 @@ class ModelCard:
 def find_card(model_path: Path) -> Path | None:
     """The `.json` beside a model: of the same stem, or of the model that an export was made of.
 
-    `compact-int8.tflite` goes with `compact-int8.json` or else with `compact.json`; nothing else
-    goes with another model's, whose faces are cut in another way.
+    For `compact-int8.tflite` that is `compact-int8.json`, or else `compact.json`. Only such an
+    export takes another file's: for another model, faces may have to be cut in another way.
     """
     stems = [model_path.stem]
     if model_path.suffix.lower() in (".tflite", ".onnx"):
@@ -123,7 +123,7 @@ def read_card(path: Path) -> ModelCard:
     """Reads a model's `.json`.
 
     Raises:
-        InputError: It is no JSON, lacks something, or says what this code does not know.
+        InputError: It is not JSON, lacks something, or has a value that is not known here.
     """
     try:
         if path.stat().st_size > MOST_CARD_BYTES:
@@ -159,8 +159,8 @@ def read_card(path: Path) -> ModelCard:
         numbers = [interval.get(name) for name in needed] if isinstance(interval, dict) else [None]
         if not all(_is_number(value) and 0 <= value <= MOST_FACTOR for value in numbers):
             raise InputError(
-                f"{path}: age_interval lacks one of {', '.join(needed)}, or one is no number from "
-                f"0 to {MOST_FACTOR}"
+                f"{path}: age_interval lacks one of {', '.join(needed)}, or one is not a number "
+                f"from 0 to {MOST_FACTOR}"
             )
     return ModelCard(Framing(margin=float(margin), **words), data.get("image_size"), interval, data)
 

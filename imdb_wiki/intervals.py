@@ -1,8 +1,9 @@
-"""An age with an honest interval: split-conformal prediction, wide where the network doubts.
+"""Age intervals that hold the true age as often as they say: split conformal prediction.
 
-The network's distribution says how much it doubts, but not in years that can be relied on. The
-validation split tells how many of its standard deviations an interval must reach to hold the true
-age as often as promised (Lei et al., https://arxiv.org/abs/1604.04173, section 5.2).
+The network answers a distribution of ages; its standard deviation says how unsure the network is,
+but not reliably in years. The validation split shows how many standard deviations an interval must
+reach to hold the true age in, for example, 90% of the faces (Lei et al.,
+https://arxiv.org/abs/1604.04173, section 5.2).
 """
 
 import math
@@ -11,9 +12,9 @@ import numpy as np
 
 from imdb_wiki.labels import MAX_AGE_YEARS, MIN_AGE_YEARS
 
-COVERAGE = 0.9  # share of the true ages that the intervals shall hold
-# Added to each standard deviation: a network that is too sure of a face would else be given an
-# interval of no width, which one unlucky face after the other then stretches for all.
+COVERAGE = 0.9  # share of the true ages that the intervals are meant to hold
+# Added to each standard deviation. Without it, a face of which the network is much too sure gets an
+# interval of nearly no width, and the factor, the same for all faces, must grow for its sake.
 FLOOR_YEARS = 1.0
 
 
@@ -39,7 +40,7 @@ def calibrate(
         true_years: Ages (count,) of a validation split.
         age_years: The network's answers (count,).
         age_distribution: Its distributions (count, 101).
-        coverage: Share of true ages that the intervals shall hold.
+        coverage: Share of true ages that the intervals are meant to hold.
         floor_years: Added to each standard deviation.
 
     Returns:
@@ -56,7 +57,7 @@ def calibrate(
     if not np.isfinite(scores).all():
         raise ValueError("an answer of the network is not a number (NaN)")
     count = len(scores)
-    # One score more than `coverage` asks of `count`: the new face's own, which is not known.
+    # Conformal prediction counts the new face too, whose score is not known: hence count + 1.
     rank = math.ceil((count + 1) * coverage)
     if rank > count:
         raise ValueError(f"{count} faces are too few for a coverage of {coverage:g}")

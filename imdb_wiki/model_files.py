@@ -1,10 +1,8 @@
-"""The model file: written so that any Keras 3 reads it, read with a look at what it is.
+"""Saves models so that any Keras 3 loads them, and loads only models that can be used here.
 
-A `.keras` file is a zip of `config.json`, which says the layers, and `model.weights.h5`.
+A `.keras` file is a zip file of `config.json`, which describes the layers, and `model.weights.h5`.
 """
 
-import importlib
-import inspect
 import io
 import json
 import zipfile
@@ -22,26 +20,39 @@ from imdb_wiki.own_files import Kind
 if TYPE_CHECKING:  # an exported model is used without Keras and TensorFlow
     import keras
 
+# Keywords that layers and initializers have got since Keras 3.0, with their defaults.
+NEW_KEYWORDS = {
+    "optional": False,  # InputLayer
+    "ragged": False,
+    "renorm": False,  # BatchNormalization
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+    "quantization_config": None,  # Dense
+    "input_axes": None,  # HeNormal, GlorotUniform and their like
+    "output_axes": None,
+}
 MODEL_FILE = "model.keras"  # what a training calls it
 CONFIG_NAME = "config.json"  # in the zip, as Keras names it
 WEIGHTS_NAME = "model.weights.h5"
-# The largest network here has 0.11 GB. More is no model of this project; unpacked, it would fill
-# the memory before anything else could be said of it.
+# The largest network here has 0.11 GB. A small file may unpack to so much that it fills the memory,
+# so the sizes are checked first.
 MAX_MODEL_BYTES = 1_000_000_000
+MAX_CONFIG_BYTES = 20_000_000  # as Python objects, JSON takes about ten times its size in memory
 MAX_IMAGE_SIDE = 2048  # in pixels, of a model's input
-# How a model of the contract is told from other files; Keras does not compress the config.
+# How a model is recognized among other files; Keras does not compress the config.
 MODEL_KIND = Kind("model for age and gender", (CONFIG_NAME.encode(), b'"age_years"', b'"gender"'))
 
 
 def save_model(model: "keras.Model", path: str | PathLike) -> None:
-    """Saves a model for use: without optimizer and loss, computing in float32, for any Keras 3.
+    """Saves a model for use: in float32, without optimizer and loss, for any version of Keras 3.
 
     Args:
         model: A functional model of built-in layers.
-        path: Where to, ending in `.keras`; an older file is replaced only by a whole new one.
+        path: The file, ending in `.keras`; an older one is replaced only when the new one is
+            complete.
 
     Raises:
-        OSError: The file cannot be written; the error names it, and an older one is as it was.
+        OSError: The file cannot be written; the error names it, and an older one stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +64,7 @@ def model_bytes(model: "keras.Model", path: Path) -> bytes:
 
     Args:
         model: A functional model of built-in layers.
-        path: The file that it is for; Keras writes a draft of it beside.
+        path: The file that it will be written to; Keras writes a draft beside it.
 
     Raises:
         OSError: There is no room for the draft; the error names the file.
@@ -80,7 +91,7 @@ def model_bytes(model: "keras.Model", path: Path) -> bytes:
 
 
 def for_any_keras(content: bytes) -> bytes:
-    """Rewrites a `.keras` file so that every Keras from 3.0 on reads it; its weights stay.
+    """Rewrites a `.keras` file so that every Keras from 3.0 on loads it; its weights stay the same.
 
     Args:
         content: The file of a functional model of built-in layers, saved by a newer Keras.
@@ -96,16 +107,17 @@ def for_any_keras(content: bytes) -> bytes:
 
 
 def plain_config(config):
-    """Leaves out of a Keras object's config what an older Keras does not know.
+    """Leaves out what an older Keras does not know from a Keras object's config.
 
-    Each Keras adds keywords to its layers and initializers, saves all of them, and refuses those
-    that it does not know itself. A keyword with its default value says nothing: it is left out.
+    New versions of Keras add keywords to layers and initializers, save all of them, and refuse
+    keywords that they do not know. A new keyword with its default value changes nothing, so it is
+    left out; with another value it stays.
 
     Args:
-        config: The config, or a part of it: plain dicts, lists and values.
+        config: The config, or a part of it: dicts, lists and plain values.
 
     Returns:
-        The same for every Keras 3: older ones take it, newer ones build the same object of it.
+        A config of which any version of Keras 3 makes the same object.
     """
     if isinstance(config, list):
         return [plain_config(part) for part in config]
@@ -116,27 +128,15 @@ def plain_config(config):
         return config
     if config["class_name"] == "DTypePolicy":  # Keras 3.0 knows it only by its name
         return config["config"]["name"]
-    config["config"] = _without_defaults(config)
-    inputs = config["config"].get("input_layers")
-    if inputs and isinstance(inputs[0], str):  # one input; until Keras 3.3 a list was needed
-        config["config"]["input_layers"] = [inputs]
+    keywords = config["config"] = {
+        name: value
+        for name, value in config["config"].items()
+        if name not in NEW_KEYWORDS or value != NEW_KEYWORDS[name]
+    }
+    inputs = keywords.get("input_layers")
+    if inputs and isinstance(inputs[0], str):  # one input: Keras 3.0 to 3.3 need a list
+        keywords["input_layers"] = [inputs]
     return config
-
-
-def _without_defaults(config: dict) -> dict:
-    """The keywords of a Keras object's config that have another value than by default."""
-    made_by = getattr(importlib.import_module(config["module"]), config["class_name"])
-    parameters = inspect.signature(made_by).parameters
-    kept = {}
-    for name, value in config["config"].items():
-        default = parameters[name].default if name in parameters else inspect.Parameter.empty
-        default = list(default) if isinstance(default, tuple) else default
-        same = type(value) is type(default) and value == default
-        # Rescaling reads its offset without asking whether it is there. An input layer's `ragged`
-        # is None by default, which it saves as false.
-        if (not same or name == "offset") and (name, value) != ("ragged", False):
-            kept[name] = value
-    return kept
 
 
 def load_model(path: str | Path) -> "keras.Model":
@@ -150,7 +150,7 @@ def load_model(path: str | Path) -> "keras.Model":
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no model, is too large, or is one with another input or other outputs.
+        InputError: It is not a model, is too large, or has other inputs or outputs.
     """
     path = Path(path)
     if not path.is_file():
@@ -161,7 +161,7 @@ def load_model(path: str | Path) -> "keras.Model":
 
     try:
         model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever one of the file's parts raises
+    except Exception as error:  # a broken file may make Keras raise anything
         raise InputError(f"{path} is not a saved Keras model: {first_line(error)}") from error
     inputs = model.input_shape if isinstance(model, keras.Model) else None
     if not (isinstance(inputs, tuple) and len(inputs) == 4 and inputs[3] == 3):
@@ -180,7 +180,7 @@ def load_model(path: str | Path) -> "keras.Model":
 
 
 def refuse_too_large(path: Path) -> None:
-    """Looks at a model file's size before it is read.
+    """Checks a model file's size before it is read.
 
     Raises:
         InputError: It is above `MAX_MODEL_BYTES`.
@@ -189,28 +189,30 @@ def refuse_too_large(path: Path) -> None:
 
 
 def _refuse_bomb(path: Path) -> None:
-    """Looks at what a `.keras` file says that it unpacks to; no more than that is unpacked."""
+    """Checks what a `.keras` file says that it unpacks to; never more than that is unpacked."""
     if not zipfile.is_zipfile(path):
-        return  # Keras says what it is not
+        return  # Keras says that it is not one
     try:
         with zipfile.ZipFile(path) as archive:
-            unpacked_bytes = sum(member.file_size for member in archive.infolist())
-            _refuse_more(path, "unpacks to", unpacked_bytes)
+            sizes = {member.filename: member.file_size for member in archive.infolist()}
+            _refuse_more(path, "unpacks to", sum(m.file_size for m in archive.infolist()))
+            _refuse_more(path, "holds a config of", sizes.get(CONFIG_NAME, 0), MAX_CONFIG_BYTES)
             _refuse_more(path, "holds weights of", _weights_bytes(archive))
     except InputError:
         raise
-    except Exception as error:  # whatever a damaged zip or HDF5 file raises
+    except Exception as error:  # a damaged zip or HDF5 file may raise anything
         raise InputError(f"{path} is not a saved Keras model: {first_line(error)}") from error
 
 
-def _refuse_more(path: Path, verb: str, size_bytes: int) -> None:
-    if size_bytes > MAX_MODEL_BYTES:
-        most = f"for a model at most {MAX_MODEL_BYTES / 1e9:g} GB is read"
-        raise InputError(f"{path} {verb} {size_bytes / 1e9:.1f} GB: {most}")
+def _refuse_more(path: Path, verb: str, size: int, limit: int = MAX_MODEL_BYTES) -> None:
+    if size > limit:  # bytes
+        raise InputError(
+            f"{path} {verb} {size / 1e6:,.0f} MB; a model may have at most {limit / 1e6:,.0f} MB"
+        )
 
 
 def _weights_bytes(archive: zipfile.ZipFile) -> int:
-    """What the arrays in a `.keras` file take in memory; HDF5 may hold them compressed."""
+    """The bytes in memory of the arrays in a `.keras` file, which may be compressed in it."""
     import h5py
 
     if WEIGHTS_NAME not in archive.namelist():
@@ -224,14 +226,14 @@ def _weights_bytes(archive: zipfile.ZipFile) -> int:
 
 
 def refuse_nan(answers: dict[str, np.ndarray], path: str | Path) -> None:
-    """Refuses answers that are no numbers, which no table and no average shows as what they are.
+    """Refuses a model whose answers are NaN (not a number) or infinite.
 
     Args:
-        answers: A model's answers by name, such as `age_years` (batch, 1).
-        path: The model's file, for the message.
+        answers: Its answers by name, such as `age_years` (batch, 1).
+        path: Its file, for the message.
 
     Raises:
-        InputError: One of them is NaN or infinite.
+        InputError: One of the answers is NaN or infinite.
     """
     broken = [name for name, values in answers.items() if not np.isfinite(values).all()]
     if broken:

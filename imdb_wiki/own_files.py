@@ -1,7 +1,7 @@
-"""Looks before it writes: a file that no command here wrote is never written over.
+"""Protects people's files: a command replaces only files that it wrote itself.
 
 An option that names a file to write takes a new name, an empty file, or an earlier result of the
-same kind, which is replaced. Anything else is refused before the work begins.
+same kind, which is replaced. Any other file is refused before the work begins.
 """
 
 import mmap
@@ -12,14 +12,14 @@ from imdb_wiki.errors import InputError
 
 
 class Kind(NamedTuple):
-    """A kind of file that the commands here write, told by what each of them holds."""
+    """A kind of file that the commands here write, and how it is recognized."""
 
     what: str  # for messages, e.g. "table of faces"
-    marks: tuple[bytes, ...]  # each stands somewhere in every such file
+    marks: tuple[bytes, ...]  # every such file contains all of these bytes
 
 
 def is_of_kind(path: Path, kind: Kind) -> bool:
-    """Says whether a file holds what each file of a kind holds.
+    """Says whether a file contains the marks of a kind.
 
     Args:
         path: A file; it may be of any size.
@@ -38,22 +38,22 @@ def is_of_kind(path: Path, kind: Kind) -> bool:
 
 
 def refuse_foreign(path: Path, kind: Kind) -> None:
-    """Makes sure that writing a file loses nothing that somebody else made.
+    """Refuses to write a file whose name is taken by something else.
 
     Args:
         path: The file that would be written.
-        kind: What it would be.
+        kind: Its kind.
 
     Raises:
-        InputError: There is a folder or another file of that name.
-        OSError: What is there cannot be read.
+        InputError: There is a folder or a file of another kind.
+        OSError: The file that is there cannot be read.
     """
     if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file")
+        raise InputError(f"{path} is a folder: give the name of a file")
     if not path.is_file() or path.stat().st_size == 0:  # new, a device such as /dev/null, or empty
         return
     if not is_of_kind(path, kind):
         raise InputError(
-            f"{path} is there already and is no {kind.what} of this command, so it is not "
-            "replaced: name another file, or move it away"
+            f"{path} exists and is not an earlier {kind.what}, so it is not replaced: give another "
+            "name, or move it"
         )

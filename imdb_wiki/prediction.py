@@ -1,4 +1,4 @@
-"""Any photo in, age and gender of each of its faces out."""
+"""Finds the faces in photos and predicts their ages and genders."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ class Predictor:
     # (batch, 2), "age_distribution": (batch, 101) if it has one}
     answer: Callable[[np.ndarray], dict[str, np.ndarray]]
     image_size: int  # side of the square input in pixels
-    framing: Framing | None = None  # None: nothing says how its faces are cut
+    framing: Framing | None = None  # None: it is not known how its faces must be cut
     age_interval: dict | None = None  # constants of `intervals.age_interval`
 
 
 @dataclass(frozen=True)
 class Face:
-    """What a model says of one face."""
+    """What a model predicts for one face."""
 
-    image_index: int  # of the photo among those that were given, from 0
+    image_index: int  # of the photo in the list that was given, from 0
     box: Box  # left, top, right, bottom in the photo's pixels
     score: float | None  # the detector's, from 0 to 1; None for an input that is a crop
     age_years: float
-    age_low_years: float | None  # ends of the interval, None where the model brings none
+    age_low_years: float | None  # ends of the interval, None if the model has none
     age_high_years: float | None
     gender: str  # the data set's label: female or male
     gender_probability: float  # of that label, from 0.5 to 1
@@ -46,7 +46,7 @@ class Face:
 
 
 def percent(probability: float) -> str:
-    """A probability in words that never claim certainty: 99% at most."""
+    """Writes a probability as a percentage, at most 99%: no prediction is certain."""
     return f"{min(99, round(100 * probability))}%"
 
 
@@ -56,16 +56,16 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
     Args:
         path: A `.keras` file, or a `.tflite` or `.onnx` of `imdb_wiki.export`; its `.json`, of the
             same stem, stands beside it.
-        margin: Only for a model without `.json`: how far its crops go beyond a face chip, as a
-            share of the chip's side on each side. 0 for models of UTKFace's chips, 0.45 for such of
-            IMDB's or WIKI's crops.
+        margin: Only for a model without `.json`: how much its training crops show beyond the face
+            chip (see `detection`) on each side, as a share of the chip's side: 0 for UTKFace, 0.45
+            for IMDB and WIKI.
 
     Returns:
         The predictor; its framing is None if there is neither `.json` nor `margin`.
 
     Raises:
         FileNotFoundError: There is no such model.
-        InputError: It is no model, has another input or other outputs, or its `.json` is wrong.
+        InputError: It is not a model, has other inputs or outputs, or its `.json` is wrong.
     """
     path = Path(path)
     if not path.is_file():
@@ -113,26 +113,26 @@ def predict_faces(
 ) -> list[Face]:
     """Finds the faces in photos and predicts their ages and genders.
 
-    Only crops are kept while this runs, so `images` may be a generator of any length.
+    Only the crops of faces are kept in memory, so `images` may be a generator of any length.
 
     Args:
         images: Photos, each (height, width, 3) uint8, RGB, upright.
-        model: Of `load_predictor`.
-        crops: Whether each image already is the crop of one face, framed as the model's own.
-        batch_size: Faces a step of the model, from all photos together.
+        model: What `load_predictor` returns.
+        crops: Whether each image is the crop of one face, as the model's training crops.
+        batch_size: Faces that the model predicts at once, from all photos together.
 
     Returns:
-        The faces: photo after photo, within each from left to right.
+        The faces: photo after photo, and from left to right in each photo.
 
     Raises:
-        InputError: The model does not say how its faces are cut, there is no detector, or an
-            answer of the model is no number.
-        ValueError: An image has another shape or type, or what is given is no list of images.
+        InputError: It is not known how the model's faces must be cut, the detector is not
+            installed, or the model answers NaN.
+        ValueError: An image has another shape or type, or `images` is not a list of images.
     """
     if not isinstance(model, Predictor):
         raise ValueError(f"the model is a {type(model).__name__}, not what load_predictor returns")
     if (isinstance(images, np.ndarray) and images.ndim < 4) or not isinstance(images, Iterable):
-        raise ValueError("images is no list of images; for one image give [image]")
+        raise ValueError("images is not a list of images; for one image give [image]")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, not 1 or more")
     found = _found_faces(images, model, crops)
@@ -140,18 +140,18 @@ def predict_faces(
 
 
 def _checked(image: object, index: int) -> np.ndarray:
-    """Makes sure that an image is one as `predict_faces` wants it, and lies in memory in a row."""
+    """Refuses what `predict_faces` does not take; returns an array that OpenCV takes, too."""
     if image is None:
         raise ValueError(
-            f"image {index} is None: cv2.imread answers so where it cannot read a file, and a "
-            "camera where no frame came"
+            f"image {index} is None: cv2.imread returns None if it cannot read a file, and a "
+            "camera may do so if there is no frame"
         )
     if not isinstance(image, np.ndarray):
         kind = type(image).__name__
         hint = ": read it first" if isinstance(image, str | bytes | PathLike) else ""
         if hasattr(image, "convert"):  # Pillow's
             hint = ': give np.asarray(image.convert("RGB"))'
-        raise ValueError(f"image {index} is a {kind}, no NumPy array (height, width, 3){hint}")
+        raise ValueError(f"image {index} is a {kind}, not an array (height, width, 3){hint}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(
             f"image {index} is {image.dtype} {image.shape}, not uint8 (height, width, 3), RGB"
@@ -160,7 +160,7 @@ def _checked(image: object, index: int) -> np.ndarray:
 
 
 class _Found(NamedTuple):
-    """A face before the model has seen it."""
+    """A face that was found, for the model."""
 
     image_index: int
     box: Box
@@ -172,8 +172,8 @@ def _found_faces(images: Iterable[np.ndarray], model: Predictor, crops: bool) ->
     framing = model.framing or Framing()
     if model.framing is None and not crops:
         raise InputError(
-            "the model has no .json that says how faces are cut: give crops (--crops) or what "
-            "its crops show (--margin)"
+            "the model has no .json that says how faces must be cut: give crops of faces "
+            "(--crops), or say what its training crops show (--margin)"
         )
     for index, given in enumerate(images):
         image = _checked(given, index)

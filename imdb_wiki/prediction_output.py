@@ -1,4 +1,4 @@
-"""What the prediction command says of each photo: a table, JSON, CSV."""
+"""What the prediction command prints and writes: a table, JSON, CSV."""
 
 import contextlib
 import csv
@@ -32,7 +32,7 @@ SCREEN = "standard output"  # as errors name it
 
 
 def face_fields(face: Face) -> dict:
-    """A face as plain numbers and words, those of `FACE_FIELDS`; None for what it lacks."""
+    """A face as plain numbers and words by `FACE_FIELDS`; None where it has no value."""
     fields = {name: round(edge, 1) for name, edge in face.box._asdict().items()}
     for name in FACE_FIELDS[len(fields) :]:
         value = getattr(face, name)
@@ -42,9 +42,14 @@ def face_fields(face: Face) -> dict:
     return fields
 
 
+def printable(name: str) -> str:
+    """A file's name for the terminal, which control characters and line breaks would change."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 @contextlib.contextmanager
 def errors_name(name: str) -> Iterator[None]:
-    """Lets an error name the file that could not be written; Python's names none while writing."""
+    """Adds the file's name to an error: Python adds it while opening, but not while writing."""
     try:
         yield
     except OSError as error:
@@ -52,24 +57,24 @@ def errors_name(name: str) -> Iterator[None]:
 
 
 class AnswerFile:
-    """A file of answers that gets its name when it is whole, and is whole after any error.
+    """A file of results that gets its name when it is complete, also after an error.
 
-    Until then it has `.part` at its end. Where nothing was written, an older file stays.
+    Until then its name ends in `.part`. If nothing was written, an older file stays.
     """
 
     def __init__(self, path: Path, kind: Kind):
-        """Opens the file, and its folder where there is none.
+        """Opens the file; makes its folder if there is none.
 
         Args:
             path: The file's name.
-            kind: What is going to be in it: only an older one of this kind is replaced.
+            kind: The kind of file: only an older one of this kind is replaced.
 
         Raises:
-            InputError: There is something else of that name.
+            InputError: There is another file or a folder of that name.
             OSError: No file can be written there; the error names it.
         """
         self.path = path
-        # A link stays a link, and what is no file, such as /dev/null, stays what it is.
+        # A link stays a link, and a device such as /dev/null is written as it is.
         target = Path(os.path.realpath(path))
         self._target = target
         self._partial = target
@@ -83,10 +88,10 @@ class AnswerFile:
         self._whole_bytes = 0
 
     def write(self, text: str) -> int:
-        """Writes a text whole or not at all.
+        """Writes all of a text or nothing of it.
 
         Raises:
-            OSError: There is no room for it; the error names the file, which is as it was before.
+            OSError: There is no room for it; the error names the file, which is as before.
         """
         data = text.encode(errors="backslashreplace")  # a name that is no UTF-8: as escapes
         rest = memoryview(data)
@@ -103,10 +108,10 @@ class AnswerFile:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits in between."""
+        """Does nothing: `write` does not wait."""
 
     def close(self) -> None:
-        """Gives the file its name, if there is anything in it."""
+        """Gives the file its name, unless it is empty."""
         self._file.close()
         if self._partial == self._target:
             return
@@ -116,7 +121,7 @@ class AnswerFile:
             self._partial.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Lets nothing of it be kept."""
+        """Keeps nothing of it."""
         self._whole_bytes = 0
 
 
@@ -129,12 +134,12 @@ class Screen:
             return sys.stdout.write(text)
 
     def flush(self) -> None:
-        """Hands on what was printed."""
+        """Prints what is still in the buffer."""
         with errors_name(SCREEN):
             sys.stdout.flush()
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Does nothing."""
 
     discard = close
 
@@ -148,7 +153,7 @@ class TableWriter:
         Args:
             say: Prints a line.
             names: The photos' names, for the width of their column.
-            coverage: Share of ages that the model's intervals hold; None if it has none.
+            coverage: Share of true ages in the model's intervals; None if it has none.
         """
         self._say = say
         self.interval_title = "" if coverage is None else f"{coverage:.0%} interval"
@@ -161,9 +166,8 @@ class TableWriter:
             titles = [*Box._fields, "age", self.interval_title, "gender"]
             self._line("photo", titles)
             self.header_wanted = False
-        # The end of a long name tells it from others. Control characters would change the screen.
-        name = "".join(letter if letter.isprintable() else "?" for letter in result.name)
-        if len(name) > self.name_width:
+        name = printable(result.name)
+        if len(name) > self.name_width:  # the ends of long names differ
             name = "…" + name[1 - self.name_width :]
         for face in result.faces:
             low, high = face.age_low_years, face.age_high_years
@@ -175,7 +179,7 @@ class TableWriter:
             self.say(f"{name:<{self.name_width}}  {result.error or NO_FACE}")
 
     def say(self, line: str) -> None:
-        """Prints a line; an error says that it was the screen's."""
+        """Prints a line; an error names standard output."""
         with errors_name(SCREEN):
             self._say(line)
 
@@ -186,7 +190,7 @@ class TableWriter:
         self.say(f"{name:<{self.name_width}}{numbers}  {interval}  {gender}")
 
     def close(self) -> None:
-        """Nothing is left to print."""
+        """Does nothing: every line was printed."""
 
 
 class JsonWriter:
@@ -210,7 +214,7 @@ class JsonWriter:
         self.before = ",\n"
 
     def close(self) -> None:
-        """Ends the list, if it was begun."""
+        """Ends the list, unless it is empty."""
         if self.before == ",\n":
             self.before = "[\n"
             try:
@@ -225,7 +229,8 @@ class JsonWriter:
 class CsvWriter:
     """Writes a row a face, and a row with `error` for each photo without one."""
 
-    kind = Kind("table of faces", (",".join(COLUMNS).encode(),))
+    # With a column of somebody's own, or a spreadsheet's line ends, it was worked on: not replaced.
+    kind = Kind("table of faces", (",".join(COLUMNS).encode() + b"\n",))
 
     def __init__(self, file: AnswerFile | Screen):
         """Writes nothing yet."""
@@ -247,22 +252,22 @@ class CsvWriter:
         self.header_wanted = False
 
     def close(self) -> None:
-        """Every row stands already."""
+        """Does nothing: every row was written."""
 
 
 @contextlib.contextmanager
 def opened(target: str, writer_class: type[JsonWriter | CsvWriter]) -> Iterator:
-    """Opens where answers go to; what was written by then is whole after any error or Ctrl-C.
+    """Opens a file of results; after an error or Ctrl-C, what was written until then is complete.
 
     Args:
-        target: A file's name, or `-` for the screen.
-        writer_class: What writes there.
+        target: The file's name, or `-` for the screen.
+        writer_class: `JsonWriter` or `CsvWriter`.
 
     Yields:
         The writer.
 
     Raises:
-        InputError: The file is there, and no earlier one of that kind.
+        InputError: There is another file of that name, or a folder.
         OSError: It cannot be written; the error names it.
     """
     file = Screen() if target == "-" else AnswerFile(Path(target), writer_class.kind)

@@ -1,4 +1,4 @@
-"""From paths to answers, photo by photo, with few of them in memory at a time."""
+"""Predicts photo after photo from their paths, with few of them in memory at a time."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -15,13 +15,14 @@ from imdb_wiki.crops import MissingPhotoError, UnreadableImageError, decode, rea
 from imdb_wiki.errors import InputError
 from imdb_wiki.prediction import Face, Predictor, predict_faces
 
-# What is taken for a photo in a folder. A HEIC, as some phones write, cannot be read, and its line
-# says so.
+# Which files in a folder are photos. HEIC, which some phones write, cannot be read; such a file is
+# listed all the same, so that its line says so.
 PHOTO_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"),
 )
-# Photos that wait for their faces' answers: enough for a full batch, in at most 180 MB.
+# Photos that are searched before the model predicts their faces: enough for a full batch, in at
+# most 180 MB.
 PHOTOS_AT_ONCE = 32
 PIXELS_AT_ONCE = 60_000_000
 
@@ -35,7 +36,7 @@ class PhotoPath(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """What became of one photo."""
+    """The faces of one photo, or why it could not be read."""
 
     name: str
     faces: list[Face] = field(default_factory=list)
@@ -45,17 +46,17 @@ class PhotoResult:
 
 
 def list_photos(paths: Iterable[Path], left_out: Path | None = None) -> list[PhotoPath]:
-    """Lists what the command was given, folders with all that is in them.
+    """Lists the photos that the command was given, in folders too.
 
     Args:
-        paths: Photos and folders. What is neither is listed too: reading it says so.
-        left_out: A folder whose photos are not meant: where results are written to.
+        paths: Photos and folders. A path that is neither is listed, too: reading it says why.
+        left_out: The folder that drawn photos are written to, which are not read again.
 
     Returns:
-        The photos in the order given, those of a folder by name.
+        The photos in the order in which they were given, those of a folder by name.
 
     Raises:
-        InputError: The results would go among the photos of a folder.
+        InputError: The drawn photos would be written into a folder that is read.
     """
     photos = []
     for path in paths:
@@ -106,11 +107,11 @@ def photo_bytes(path: Path) -> bytes:
 
 
 def decode_photo(data: bytes, suffix: str = "") -> np.ndarray:
-    """Decodes a photo upright, of an animation its first picture.
+    """Decodes a photo upright; of an animation, the first frame.
 
     Args:
-        data: The file.
-        suffix: Of its name; only for what is said of a file that is none.
+        data: The file's content.
+        suffix: The ending of its name, for the message if it cannot be read.
 
     Returns:
         (height, width, 3) uint8, RGB.
@@ -119,32 +120,32 @@ def decode_photo(data: bytes, suffix: str = "") -> np.ndarray:
         UnreadableImageError: The message says why.
     """
     try:
-        # Full scale: the boxes are counted in these pixels.
+        # At full size: the boxes are in these pixels.
         return cv2.cvtColor(decode(data, MAX_IMAGE_PIXELS), cv2.COLOR_BGR2RGB)
     except UnreadableImageError:
         if suffix.lower() in (".heic", ".heif"):
-            raise UnreadableImageError("HEIC is not read here: save it as JPEG first") from None
+            raise UnreadableImageError("HEIC is not read here: convert it to JPEG first") from None
         raise
 
 
 def read_photo(path: Path) -> np.ndarray:
-    """Both in one: a path → (height, width, 3) uint8, RGB."""
+    """Reads and decodes a photo: (height, width, 3) uint8, RGB."""
     return decode_photo(photo_bytes(path), path.suffix)
 
 
 def predict_photos(
     photos: Iterable[PhotoPath], model: Predictor, crops: bool = False, batch_size: int = 32
 ) -> Iterator[tuple[PhotoResult, np.ndarray | None]]:
-    """Answers photo after photo, in batches across them.
+    """Predicts photo after photo; a batch has the faces of several photos.
 
     Args:
-        photos: Of `list_photos`.
-        model: Of `load_predictor`.
-        crops: Whether each photo already is the crop of one face.
-        batch_size: Faces a step of the model.
+        photos: What `list_photos` returns.
+        model: What `load_predictor` returns.
+        crops: Whether each photo is the crop of one face.
+        batch_size: Faces that the model predicts at once.
 
     Yields:
-        In order, each photo's result and its pixels (height, width, 3) uint8, RGB; None where it
+        In order, each photo's result and its pixels (height, width, 3) uint8, RGB; None if it
         could not be read.
 
     Raises:
@@ -167,7 +168,7 @@ def predict_photos(
 
 
 def _answered(waiting: list, model: Predictor, crops: bool, batch_size: int) -> Iterator:
-    """Gives each photo that waits its faces."""
+    """Predicts the faces of the photos that were read so far."""
     readable = [number for number, (_, image) in enumerate(waiting) if image is not None]
     images = (waiting[number][1] for number in readable)
     faces_of = [[] for _ in waiting]

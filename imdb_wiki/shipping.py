@@ -1,11 +1,11 @@
-"""Makes a trained network ready for use: its weights, and what its user must know, side by side.
+"""Makes a trained network ready for use: the model, and what its users must know.
 
     python -m imdb_wiki.shipping runs/compact data/utkface data/wiki --output models/compact
 
-`models/compact.keras` loads with Keras alone; `models/compact.json` says how a face must be framed
-and holds the constants of the age intervals, calibrated on the folders' validation splits.
-`models/compact_split.json` lists, by digests of their names, the faces that it has not learnt from:
-with it `imdb_wiki_preparation.py --split_file` makes the same splits anywhere.
+`models/compact.keras` can be loaded with Keras alone. `models/compact.json` says how faces must be
+cut out, and has the constants of the age intervals, calibrated on the folders' validation splits.
+`models/compact_split.json` lists, by digests of their names, the faces that it was not trained on:
+with it, `imdb_wiki_preparation.py --split_file` makes the same splits on any machine.
 """
 
 if __name__ == "__main__":  # before the imports below, which take seconds
@@ -32,13 +32,13 @@ from imdb_wiki.recipe import RECIPE_FILE
 from imdb_wiki.terminal import print_anywhere
 
 SPLIT_LIST_KIND = Kind("list of the faces of a split", (b'"val": [', b'"test": ['))
-# How a face must be cut out for the network: as UTKFace's chips are, the tighter of the two
-# framings that it learnt, which leaves most of the pixels to the face.
+# How a face must be cut out for the network: as in UTKFace. Of the two framings that it was trained
+# on, this is the narrower one, in which the face has more pixels.
 FRAMING = {
     "box": "chip",  # square, upright; the face is about 0.86 of its width and 1.07 of its height
     "margin": 0.0,  # of the chip's side, added on each of its sides
-    "padding": "edge",  # what lies outside of the photo repeats its edge
-    "resampling": "area",  # as `crops.square`: areas are averaged when shrinking
+    "padding": "edge",  # outside of the photo, its edge is repeated
+    "resampling": "area",  # as in `crops.square`: areas are averaged when scaling down
 }
 
 
@@ -49,16 +49,16 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         run_dir: Folder of `compact_training`.
         prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
         output: Path of the files without their ending; it may have dots, as `compact.v2`.
-        coverage: Share of true ages that the intervals shall hold.
+        coverage: Share of true ages that the intervals are meant to hold.
 
     Returns:
-        What stands in the `.json`.
+        The content of the `.json`.
 
     Raises:
         FileNotFoundError: There is no such training, or no such prepared folder.
-        InputError: The model has no distribution or answers NaN, the validation splits are too
-            small, or a file that would be written is there already and is none of these.
-        OSError: There is no room for the files; the error names one, and older ones stay.
+        InputError: The model answers no distribution or NaN, the validation splits are too small,
+            or one of the files exists and was not written by this function.
+        OSError: A file cannot be written; the error names it, and older files stay.
     """
     recipe, model_path = _look_first(run_dir, prepared_dirs, output), run_dir / MODEL_FILE
     import keras
@@ -110,7 +110,7 @@ def _paths(output: Path) -> list[Path]:
 
 
 def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
-    """Makes sure, before anything is computed, that there is what is needed and room for names.
+    """Checks, before anything is computed, what is read and the names of what is written.
 
     Returns:
         The training's recipe.
@@ -120,15 +120,15 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
             raise FileNotFoundError(f"no such file: {path}")
     recipe_path = run_dir / RECIPE_FILE
     if not recipe_path.is_file():
-        raise InputError(f"{run_dir} is no folder of compact_training: it lacks {RECIPE_FILE}")
+        raise InputError(f"{run_dir} is not a folder of compact_training: it lacks {RECIPE_FILE}")
     try:
         recipe = json.loads(recipe_path.read_text(encoding="utf-8"))
         if not all(isinstance(folder, str) for folder in recipe["data"]):
             raise TypeError
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(f"{recipe_path} is no recipe of compact_training") from error
+        raise InputError(f"{recipe_path} is not a recipe of compact_training") from error
     if output.is_dir():
-        raise InputError(f"{output} is a folder: name the files in it, as {output / 'compact'}")
+        raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")
     for path, kind in zip(_paths(output), (MODEL_KIND, CARD_KIND, SPLIT_LIST_KIND), strict=True):
         refuse_foreign(path, kind)
     return recipe
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m imdb_wiki.shipping",
         description="Makes a trained network ready for use: the model, a .json with the framing of "
         "faces and the constants of the 90% age intervals, and the list of the faces that it has "
-        "not learnt from.",
+        "not trained on.",
         epilog="A file that is there is replaced only if it is an earlier result of this command.",
     )
     add = parser.add_argument_group("training and data").add_argument

@@ -2,10 +2,13 @@ import csv
 import io
 import json
 import re
+import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
@@ -19,8 +22,11 @@ from PIL import Image
 import imdb_wiki_predict
 from imdb_wiki import prediction, prediction_stream
 from imdb_wiki.networks import compact_cnn
+from imdb_wiki.prediction_output import COLUMNS
 from imdb_wiki.training import save_model
+from imdb_wiki_predict import DEFAULT_MODEL
 from tests.conftest import REPOSITORY
+from tests.prepared import write_prepared
 from tests.test_model_files import files_of_at_most
 from tests.test_prediction import write_card
 
@@ -307,6 +313,7 @@ def test_another_photo_of_the_drawings_name_is_not_written_over(
 FOREIGN = {  # files that people have, by name
     "notes.csv": b"name,age\nEva,31\n",
     "edited.csv": b"photo;left;top;right;bottom;score\na.jpg;1;2;3;4;0.9\n",
+    "with_notes.csv": f"{','.join(COLUMNS)},my notes\n".encode(),
     "answers.json": b'{"photo": "a.jpg"}',
     "photo.jpg": b"\xff\xd8\xff\xe0 a photo",
     "long": bytes(5_000_000),
@@ -320,7 +327,7 @@ def test_a_file_of_somebody_else_is_not_written_over(run, astronaut, tmp_path, o
     (tmp_path / name).write_bytes(FOREIGN[name])
     code, lines, (error,) = run(tmp_path / "a.png", option, tmp_path / name)
     assert (code, lines) == (2, [])
-    assert error.startswith(f"error: {tmp_path / name} is there already and is no ")
+    assert error.startswith(f"error: {tmp_path / name} exists and is not an earlier ")
     assert (tmp_path / name).read_bytes() == FOREIGN[name]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.png", name])
 
@@ -341,7 +348,7 @@ def test_an_earlier_result_an_empty_file_and_a_device_are_written(run, astronaut
     assert [p.name for p in path.parent.iterdir()] == ["faces"]
     code, _, (error,) = run(tmp_path / "a.png", "--crops", option, path.parent)
     assert code == 2
-    assert error == f"error: {path.parent} is a folder: name a file"
+    assert error == f"error: {path.parent} is a folder: give the name of a file"
 
 
 def test_a_run_that_fails_leaves_the_older_results(run, astronaut, tmp_path):
@@ -448,6 +455,30 @@ def test_odd_names_are_said_on_their_line_and_stop_nothing(run, tmp_path):
         str(loop): "Too many levels of symbolic links",
     }
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["good.jpg"]
+
+
+def test_a_single_odd_name_is_said_in_one_line(run, tmp_path):
+    code, lines, errors = run(tmp_path / "line\nbreak.jpg")
+    assert (code, lines) == (2, [])
+    assert errors == [f"error: {tmp_path}/line?break.jpg: no such file"]
+
+
+def test_a_closed_standard_output_takes_nothing_from_the_files(
+    model_path, loaded_model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(prediction, "load_predictor", lambda path, margin: loaded_model)
+    monkeypatch.setattr(sys, "stdout", None)
+    Image.new("RGB", (40, 30), "grey").save(tmp_path / "a.png")
+    arguments = [
+        tmp_path / "a.png",
+        "--crops",
+        "--model",
+        model_path,
+        "--json",
+        tmp_path / "a.json",
+    ]
+    assert imdb_wiki_predict.main(list(map(str, arguments))) == 0
+    assert len(json.loads((tmp_path / "a.json").read_text())) == 1
 
 
 def test_a_folder_that_may_not_be_looked_into_is_said():
@@ -613,3 +644,41 @@ def test_a_reader_that_has_seen_enough_ends_the_run(model_path, astronaut, tmp_p
         ["bash", "-o", "pipefail", "-c", command], cwd=REPOSITORY, capture_output=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["imdb_wiki_predict.py", "export", "shipping"])
+def test_ctrl_c_at_any_moment_is_one_line(command, astronaut, tmp_path):
+    prepared_dir = write_prepared(tmp_path / "prepared", {"train": 9, "val": 20, "test": 4})
+    (tmp_path / "photos").mkdir()
+    for number in range(100):
+        astronaut.save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "run").mkdir()
+    shutil.copy(DEFAULT_MODEL, tmp_path / "run" / "model.keras")
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps({"data": [str(prepared_dir)]}))
+    results = tmp_path / "results"
+    arguments = {
+        "imdb_wiki_predict.py": [tmp_path / "photos", "--json", results / "faces.json"],
+        "export": [DEFAULT_MODEL, "--to", "onnx", "--output", results / "compact.onnx"],
+        "shipping": [tmp_path / "run", prepared_dir, "--output", results / "compact"],
+    }[command]
+    program = [command] if command.endswith(".py") else ["-m", f"imdb_wiki.{command}"]
+    for wait_seconds in (0.3, 0.6, 1, 1.5, 2, 3, 4, 6, 9, 13):
+        begun = subprocess.Popen(
+            [sys.executable, *program, *map(str, arguments)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(wait_seconds)
+        begun.send_signal(signal.SIGINT)
+        said = begun.communicate()[1].rpartition("\r")[2]  # after the progress bar
+        if begun.returncode == 0:
+            break  # it was quicker
+        assert begun.returncode == 130, said
+        assert said.strip().startswith("stopped") and said.strip().count("\n") == 0
+        left = list(results.iterdir()) if results.is_dir() else []
+        assert {path.name for path in left} <= {"faces.json"}
+        for path in left:
+            assert json.loads(path.read_text())

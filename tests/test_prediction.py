@@ -114,8 +114,8 @@ PHOTO = np.zeros((8, 8, 3), "uint8")
         ("photo.jpg", "is a str, .*: read it first"),
         (Path("photo.jpg"), "Path, .*: read it first"),
         (Image.new("RGB", (8, 8)), r"is a Image, .*: give np\.asarray\(image\.convert"),
-        (PHOTO.tolist(), "is a list, no NumPy array"),
-        (7, "is a int, no NumPy array"),
+        (PHOTO.tolist(), "is a list, not an array"),
+        (7, "is a int, not an array"),
     ],
 )
 def test_what_is_no_image_is_refused_by_its_number(image, said):
@@ -322,8 +322,14 @@ def test_a_card_gives_framing_and_constants(tmp_path):
         ({"value_range": [0, 1]}, r"value_range is \[0, 1\]"),
         ({"age_interval": {"factor": 2.0}}, "age_interval lacks"),
         ({"age_interval": [1]}, "age_interval lacks"),
-        ({"age_interval": CARD["age_interval"] | {"factor": 10**400}}, "one is no number from 0"),
-        ({"age_interval": CARD["age_interval"] | {"floor_years": -1}}, "one is no number from 0"),
+        (
+            {"age_interval": CARD["age_interval"] | {"factor": 10**400}},
+            "one is not a number from 0",
+        ),
+        (
+            {"age_interval": CARD["age_interval"] | {"floor_years": -1}},
+            "one is not a number from 0",
+        ),
     ],
 )
 def test_a_card_that_is_not_understood_is_refused(tmp_path, changes, said):

@@ -17,6 +17,7 @@ from imdb_wiki.shipping import main, ship
 from imdb_wiki.splits import name_digests, read_split_list
 from imdb_wiki.training import save_model
 from tests.prepared import write_prepared
+from tests.test_model_files import files_of_at_most
 
 
 def tiny_cnn(side: int):
@@ -86,7 +87,7 @@ def test_a_file_that_shipping_did_not_write_stays(prepared_dir, trained, tmp_pat
     for output in (tmp_path / "mine", tmp_path / "mine.keras"):
         assert main([str(trained), prepared_dir, "--output", str(output)]) == 2
         said = capsys.readouterr().err
-        assert f"mine{ending} is there already" in said and said.count("\n") == 1
+        assert f"mine{ending} exists and is not an earlier" in said and said.count("\n") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"mine{ending}", "run"])
 
 
@@ -98,14 +99,14 @@ def test_what_cannot_be_shipped_is_said_before_tensorflow_starts(
     for arguments, said in (
         ([str(tmp_path), prepared_dir, "--output", output], "no such file: .*model.keras"),
         ([str(trained), "absent", "--output", output], "no such file: absent/val.csv"),
-        ([str(trained), prepared_dir, "--output", str(tmp_path)], "is a folder: name the files"),
+        ([str(trained), prepared_dir, "--output", str(tmp_path)], "is a folder: give a name in it"),
     ):
         assert main(arguments) == 2
         assert re.search(said, capsys.readouterr().err)
     for content in ("[" * 100_000, "{}", '{"data": [1]}', "[]", "no JSON"):
         (trained / "recipe.json").write_text(content)
         assert main([str(trained), prepared_dir, "--output", output]) == 2
-        assert "recipe.json is no recipe" in capsys.readouterr().err
+        assert "recipe.json is not a recipe" in capsys.readouterr().err
 
 
 def test_a_network_whose_answers_are_nan_is_not_shipped(prepared_dir, trained, tmp_path, capsys):
@@ -114,3 +115,14 @@ def test_a_network_whose_answers_are_nan_is_not_shipped(prepared_dir, trained, t
     save_model(network, trained / "model.keras")
     assert main([str(trained), prepared_dir, "--output", str(tmp_path / "nan")]) == 2
     assert "model.keras answers NaN" in capsys.readouterr().err
+
+
+def test_on_a_full_disk_all_older_files_stay(prepared_dir, trained, tmp_path):
+    models = tmp_path / "models"
+    ship(trained, [prepared_dir], models / "small", coverage=0.5)
+    before = {path: path.read_bytes() for path in models.iterdir()}
+    for room in (0, len(before[models / "small_split.json"]), len(before[models / "small.keras"])):
+        with files_of_at_most(room - 1 if room else 0), pytest.raises(OSError) as error:
+            ship(trained, [prepared_dir], models / "small", coverage=0.6)
+        assert error.value.filename == str(models / "small.keras")
+        assert {path: path.read_bytes() for path in models.iterdir()} == before
