@@ -74,7 +74,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--url", metavar="URL", help="where to fetch it from (default: the data set's own page)")
     add(
         "--sha256",
-        type=_digest,
+        type=sha256_digest,
         metavar="DIGEST",
         help="what the archive must be, 64 hexadecimal digits (default: not checked; the data "
         "set's page names none)",
@@ -235,7 +235,7 @@ def _print(report: dict, chosen: argparse.Namespace) -> None:
     print(f"in {chosen.output_dir}")
 
 
-def _digest(text: str) -> str:
+def sha256_digest(text: str) -> str:
     digest = text.strip().lower()
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise argparse.ArgumentTypeError(f"{text} is not 64 hexadecimal digits")

@@ -26,7 +26,7 @@ import psutil
 import scipy.io
 from tqdm import tqdm
 
-from imdb_wiki.command import OneLineParser
+from imdb_wiki.command import OneLineParser, whole_number
 
 ROWS, PEOPLE = 460_723, 20_284  # IMDB's
 # Rows that the rules reject of wiki.mat's 62,328: no face, low score, second face, no gender.
@@ -129,11 +129,15 @@ def measured(command: list[str]) -> tuple[float, float, int]:
 def main() -> None:
     """Writes the archive unless it is there, prepares it and prints what that took."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
+    add = parser.add_argument_group("folders").add_argument
     add("--photo_dir", type=Path, required=True, help="folder of UTKFace's aligned faces")
     add("--work_dir", type=Path, required=True, help="folder for the archive and the result")
-    add("--rows", type=int, default=ROWS, help=f"rows of the .mat (default: {ROWS})")
-    add("--img_size", type=int, default=200, help="side of the crops in pixels (default: 200)")
+    add = parser.add_argument_group("size").add_argument
+    rows, pixels = whole_number(100, 10_000_000), whole_number(8, 4096)
+    add("--rows", type=rows, default=ROWS, metavar="ROWS", help="rows of the .mat")
+    add(
+        "--img_size", type=pixels, default=200, metavar="PIXELS", help="side of the crops in pixels"
+    )
     options = parser.parse_args()
     options.work_dir.mkdir(parents=True, exist_ok=True)
     archive = options.work_dir / f"imdb_crop_{options.rows}.tar"

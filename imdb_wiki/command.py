@@ -164,11 +164,10 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
         except Exception as error:
             if _comes_of_ctrl_c(error):
                 return _stopped()
-            if isinstance(error, OSError) and _output_is_lost():
-                if isinstance(error, BrokenPipeError):
-                    return 128 + signal.SIGPIPE
-            elif not isinstance(error, OSError | InputError):
+            if not isinstance(error, OSError | InputError):
                 raise
+            if _output_is_lost(error) and isinstance(error, BrokenPipeError):
+                return 128 + signal.SIGPIPE
             tell(f"error: {_with_its_file(error)}")
             return 2
 
@@ -209,15 +208,17 @@ def _comes_of_ctrl_c(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _output_is_lost() -> bool:
+def _output_is_lost(error: Exception) -> bool:
     """Says whether standard output takes nothing any more, and if so forgets what it holds."""
+    lost = isinstance(error, BrokenPipeError)  # no file breaks like this, only a pipe's end
     try:
-        if sys.stdout is not None:
+        if sys.stdout is not None and not lost:
             sys.stdout.flush()
     except OSError:
+        lost = True
+    if lost:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return lost
 
 
 # Any of these is there where an NVIDIA driver is: on Linux, in a container, under Windows (WSL2).

@@ -221,7 +221,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=number(0, 2),
         metavar="SHARE",
         help="for a model without .json: what its crops show beyond a face chip, as a share of the "
-        "chip's side, 0 to 2 (0 for UTKFace's chips, 0.45 for the crops of IMDB and WIKI)",
+        "chip's side, 0 to 2 (0 for UTKFace's chips, 0.45 for the crops of IMDB and WIKI; default: "
+        "as the .json says)",
     )
     page = parser.add_argument_group("page")
     page.add_argument(
@@ -240,7 +241,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     page.add_argument(
         "--allow_host",
-        type=_allowed_host,
+        type=allowed_host,
         action="append",
         default=[],
         metavar="NAME[:PORT]",
@@ -258,7 +259,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _allowed_host(text: str) -> str:
+def allowed_host(text: str) -> str:
     if not is_host(text):
         raise argparse.ArgumentTypeError(f"{text} is not a name as in page.example or [::1]:8080")
     return text

@@ -96,7 +96,7 @@ def test_mixed_precision_computes_in_half_and_answers_in_float32(images, tmp_pat
         answers = with_augmentation(network).predict(images, verbose=0)
     finally:
         set_mixed_precision(False)
-    assert network.get_layer("age_2_conv").compute_dtype == "float16"
+    assert network.get_layer("age_2_conv").compute_dtype == "bfloat16"
     assert {str(output.dtype) for output in answers.values()} == {"float32"}
     save_model(network, tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
