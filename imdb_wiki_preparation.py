@@ -236,6 +236,7 @@ def _print(report: dict, chosen: argparse.Namespace) -> None:
 
 
 def sha256_digest(text: str) -> str:
+    """An option's `type`: a SHA-256 digest in hexadecimal digits."""
     digest = text.strip().lower()
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise argparse.ArgumentTypeError(f"{text} is not 64 hexadecimal digits")

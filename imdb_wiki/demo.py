@@ -260,6 +260,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def allowed_host(text: str) -> str:
+    """An option's `type`: a host name, such as `page.example`, with a port or without."""
     if not is_host(text):
         raise argparse.ArgumentTypeError(f"{text} is not a name as in page.example or [::1]:8080")
     return text
