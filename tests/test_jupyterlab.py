@@ -312,7 +312,8 @@ def test_edited_and_run_again_from_the_constants_gives_a_second_run(stepped):
         notebook.wait_until_executed(code)
     assert {path.name for path in runs.iterdir()} == {"one", "one-2", "results.csv"}
     assert digests(runs / "one") == first
-    assert digests(runs / "one-2").keys() == first.keys()
+    names = {name for name in first if "tfevents" not in name}  # those hold the time
+    assert names <= digests(runs / "one-2").keys()
     constants = json.loads((runs / "one-2" / "run.json").read_text())["constants"]
     assert constants["SEED"] == 1 and constants["RUN_DIR"] == "runs/one"
     for code in again:
