@@ -221,8 +221,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=number(0, 2),
         metavar="SHARE",
         help="for a model without .json: what its crops show beyond a face chip, as a share of the "
-        "chip's side, 0 to 2 (0 for UTKFace's chips, 0.45 for the crops of IMDB and WIKI; default: "
-        "as the .json says)",
+        "chip's side, 0 to 2 (0 for UTKFace's chips, 0.45 for the crops of IMDB and WIKI) "
+        "(default: as the .json says)",
     )
     page = parser.add_argument_group("page")
     page.add_argument(

@@ -15,7 +15,6 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 import json
 import platform
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
 
     from imdb_wiki.evaluation import calibrate_on_validation
     from imdb_wiki.pipeline import read_split
-    from imdb_wiki.splits import write_split_list
+    from imdb_wiki.splits import split_list_text
 
     model = load_model(model_path)
     if "age_distribution" not in model.output:
@@ -91,13 +90,10 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     weights, card_path, list_path = _paths(output)
-    with tempfile.TemporaryDirectory() as scratch:
-        write_split_list(Path(scratch, "split.json"), frames)
-        split_list = Path(scratch, "split.json").read_bytes()
     write_together(
         {
             weights: model_bytes(model, weights),
-            list_path: split_list,
+            list_path: split_list_text(frames),
             card_path: json.dumps(card, indent=1, allow_nan=False) + "\n",
         }
     )

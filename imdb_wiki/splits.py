@@ -81,12 +81,14 @@ def name_digests(names: pd.Series) -> pd.Series:
     return pd.Series([f"{digest >> 16:012x}" for digest in digests], names.index)
 
 
-def write_split_list(path: Path, frames: dict[str, pd.DataFrame]) -> None:
-    """Writes which photos are in val and test, for `--split_file`; names and labels stay out.
+def split_list_text(frames: dict[str, pd.DataFrame]) -> str:
+    """Lists which photos are in val and test, for `--split_file`; names and labels stay out.
 
     Args:
-        path: of the JSON file.
         frames: by split, rows with a column `source`; one that is missing lists none.
+
+    Returns:
+        The content of the JSON file.
 
     Raises:
         InputError: the rows do not say their source.
@@ -96,7 +98,12 @@ def write_split_list(path: Path, frames: dict[str, pd.DataFrame]) -> None:
         if "source" not in rows:
             raise InputError(f"the rows of {split} lack the column source")
         listed[split] = sorted(set(name_digests(rows["source"])))
-    write_whole(path, json.dumps(listed, indent=0) + "\n")
+    return json.dumps(listed, indent=0) + "\n"
+
+
+def write_split_list(path: Path, frames: dict[str, pd.DataFrame]) -> None:
+    """Writes what `split_list_text` returns for these rows."""
+    write_whole(path, split_list_text(frames))
 
 
 def read_split_list(path: Path) -> dict[str, set[str]]:

@@ -92,7 +92,7 @@ class Server:
             if value is not None:
                 last = start + len(body) - 1
                 handler.send_header(name, str(value).format(start=start, last=last))
-        if headers["Content-Length"] is None:
+        if not isinstance(headers["Content-Length"], int):
             handler.close_connection = True
         handler.end_headers()
         if "endless" in plan:

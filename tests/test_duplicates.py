@@ -117,7 +117,7 @@ def test_when_all_files_contradict_nothing_is_left_and_that_is_said(tmp_path):
     mat_path = write_original(tmp_path / "imdb_crop", [*rows, rows[0] | {"photo_taken": 2001}])
     run = run_preparation("--db_path", mat_path, "--output_dir", tmp_path / "out")
     assert run.returncode == 2
-    assert "leave no images" in run.stderr
+    assert "no image is left: contradicting_duplicate 2" in run.stderr
     assert "Traceback" not in run.stderr
 
 
