@@ -19,6 +19,7 @@ import pandas as pd
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
 from imdb_wiki.model_files import MODEL_FILE
+from imdb_wiki.recipe import RECIPE_FILE
 
 HISTORY_FILE, RUN_FILE, LOGS_DIR = "history.csv", "run.json", "logs"
 # What a training writes; a folder that holds one of these is taken.
@@ -172,7 +173,7 @@ def training_facts(model_path: str | PathLike) -> dict:
     for source, part in (
         (path.with_name(f"{path.stem}.json"), "training"),
         (path.with_name(RUN_FILE), "constants"),
-        (path.with_name("recipe.json"), None),
+        (path.with_name(RECIPE_FILE), None),
     ):
         if source.is_file():
             content = read_json(source)
