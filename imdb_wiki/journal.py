@@ -27,12 +27,25 @@ OUTPUT_NAMES = (
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file that appears under its name only when it is whole."""
+    """Writes a file that appears under its name only when it is whole, on the disk itself too.
+
+    Raises:
+        OSError: it cannot be written; the error names it, and an older file is as it was.
+    """
     # A file name may hold bytes that are no UTF-8; they are written as what they are, \udcff.
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name without content
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)  # on a full disk half a file only takes room
+        # A full disk's error names no file, others name the partial one.
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 class Journal:
