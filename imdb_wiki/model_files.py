@@ -29,12 +29,13 @@ MAX_MODEL_BYTES = 1_000_000_000
 MAX_IMAGE_SIDE = 2048  # in pixels, of a model's input
 
 
-def save_model(model: "keras.Model", path: str | PathLike) -> None:
+def save_model(model: "keras.Model", path: str | PathLike, note: str = "") -> None:
     """Saves a model for use: without optimizer and loss, computing in float32, for any Keras 3.
 
     Args:
         model: A functional model of built-in layers.
         path: Where to, ending in `.keras`; an older file is replaced only by a whole new one.
+        note: A few words about the model for `read_note`, kept in the file.
 
     Raises:
         OSError: The file cannot be written; the error names it, and an older one is as it was.
@@ -55,7 +56,7 @@ def save_model(model: "keras.Model", path: str | PathLike) -> None:
     partial = path.with_name(f"partial-{path.name}")  # Keras asks for the ending
     try:
         plain.save(partial)
-        content = for_any_keras(partial.read_bytes())
+        content = for_any_keras(partial.read_bytes(), note)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
@@ -63,11 +64,28 @@ def save_model(model: "keras.Model", path: str | PathLike) -> None:
     write_whole(path, content)
 
 
-def for_any_keras(content: bytes) -> bytes:
+def read_note(path: str | PathLike) -> str:
+    """Reads what `save_model` was told to note, without loading the model.
+
+    Args:
+        path: A `.keras` file.
+
+    Returns:
+        The note; empty where there is none, or no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment.decode()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return ""
+
+
+def for_any_keras(content: bytes, note: str = "") -> bytes:
     """Rewrites a `.keras` file so that every Keras from 3.0 on reads it; its weights stay.
 
     Args:
         content: The file of a functional model of built-in layers, saved by a newer Keras.
+        note: Becomes the zip's comment.
     """
     rewritten = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(rewritten, "w") as written:
@@ -76,6 +94,7 @@ def for_any_keras(content: bytes) -> bytes:
             if member.filename == CONFIG_NAME:
                 data = json.dumps(plain_config(json.loads(data))).encode()
             written.writestr(member, data)
+        written.comment = note.encode()
     return rewritten.getvalue()
 
 

@@ -16,15 +16,16 @@ from pathlib import Path
 import keras
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line
-from imdb_wiki.compact_training import RECIPE_FILE
+from imdb_wiki.compact_state import RECIPE_FILE
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation import calibrate_on_validation, load_model
 from imdb_wiki.intervals import COVERAGE
 from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.model_files import save_model
 from imdb_wiki.pipeline import read_split
+from imdb_wiki.results import MODEL_FILE
 from imdb_wiki.splits import write_split_list
-from imdb_wiki.training import MODEL_FILE, save_model
 
 # How a face must be cut out for the network: as UTKFace's chips are, the tighter of the two
 # framings that it learnt, which leaves most of the pixels to the face.
