@@ -72,8 +72,8 @@ def two_branch_cnn(
     pools = max(len(age_filters) + 1, len(gender_filters))
     if min(height, width) < pool_size**pools:
         raise InputError(
-            f"image_size: {min(height, width)} pixels are too few, {pools} pools of {pool_size} "
-            f"need {pool_size**pools} a side"
+            f"image_size: {min(height, width)} is too small, {pools} pools of {pool_size} need "
+            f"{pool_size**pools} pixels a side"
         )
 
     def convolution(x, name, filters):

@@ -77,9 +77,11 @@ def new_run_dir(run_dir: str | PathLike, if_taken: str = "number") -> Path:
             if _take(folder):
                 return folder
         if if_taken == "refuse":
-            raise InputError(
-                f"{folder} holds a training, or one is about to begin there: name another folder"
+            taken = holds_training(folder)
+            there = (
+                "holds a training already" if taken else "is where another one is about to begin"
             )
+            raise InputError(f"{folder} {there}: name another folder")
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
 

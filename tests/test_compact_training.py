@@ -172,12 +172,12 @@ def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, whole, tm
     # A process of its own, killed from inside as soon as its first epoch is on disk.
     code = (
         "import os, sys; from imdb_wiki import compact_training as c; from tests import "
-        "test_compact_training as t; from pathlib import Path; keep = c._keep_state\n"
+        "test_compact_training as t; from pathlib import Path; keep = c.keep_state\n"
         "def killed(network, history, run_dir, epochs):\n"
         "    keep(network, history, run_dir, epochs)\n"
         "    if epochs == 1: os.kill(os.getpid(), 9)\n"
         "c.compact_cnn = t.tiny_cnn\n"
-        "c._keep_state = killed\n"
+        "c.keep_state = killed\n"
         "recipe = t.replace(t.SMALL, start_from=sys.argv[3], norm_batches=0)\n"
         "c.train_compact([sys.argv[1]], Path(sys.argv[2]), recipe, verbose=0)"
     )
@@ -322,6 +322,70 @@ def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
     (tmp_path / "state-1.weights.h5").touch()
     with pytest.raises(InputError, match="differs in epochs, learning_rate"):
         train_compact([prepared_dir], tmp_path, replace(SMALL, learning_rate=1.0), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "history.csv", "run.json"])
+def test_a_training_of_another_kind_in_the_folder_is_refused(prepared_dir, tmp_path, name):
+    (tmp_path / name).write_text("the notebook's")
+    with pytest.raises(InputError, match="holds a training of another kind: name another folder"):
+        train_compact([prepared_dir], tmp_path, SMALL, verbose=0)
+    assert (tmp_path / name).read_text() == "the notebook's"
+    assert {path.name for path in tmp_path.iterdir()} == {name, ".lock"}
+
+
+@pytest.mark.parametrize("changed", ["rows", "images", "network"])
+def test_a_training_does_not_go_on_over_other_data(prepared_dir, whole, tmp_path, changed):
+    def goes_on():
+        return train_compact([str(data)], run_dir, recipe, verbose=0)
+
+    data, run_dir = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(prepared_dir, data)
+    first = shutil.copy(whole.recipe.start_from, tmp_path / "first.keras")
+    recipe = replace(whole.recipe, start_from=first, epochs=1, warm_up_epochs=0.5)
+    goes_on()
+    if changed == "rows":
+        table = pd.read_csv(data / "train.csv")
+        table[::-1].to_csv(data / "train.csv", index=False)  # the same faces in another order
+    elif changed == "images":
+        for path in data.glob("crop/train/*/*.jpg"):
+            write_noise(path, 32, 32)  # as after a preparation with another margin
+    else:
+        save_model(tiny_cnn(48), first)
+    said = {"rows": "prepared folders", "images": "images in the prepared folders"}
+    with pytest.raises(InputError, match=said.get(changed, "network that it starts from")) as told:
+        goes_on()
+    assert str(run_dir) in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_folder_may_be_a_path_or_a_single_text(prepared_dir, whole, tmp_path):
+    for number, given in enumerate((Path(prepared_dir), prepared_dir, (Path(prepared_dir),))):
+        run_dir = shutil.copytree(whole.run_dir, tmp_path / str(number))
+        network = train_compact(given, str(run_dir), whole.recipe, verbose=0)
+        assert (stem_kernel(network) == stem_kernel(whole.network)).all()
+
+
+def test_a_state_that_is_none_is_said_in_one_line(prepared_dir, whole, tmp_path):
+    run_dir = shutil.copytree(whole.run_dir, tmp_path / "run")
+    (state,) = run_dir.glob("state-2*")
+    content = state.read_bytes()
+    for damaged in (b"", content[: len(content) // 2], b"no HDF5" * 500):
+        state.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"state-2\.weights\.h5 is no whole state") as told:
+            train_compact([prepared_dir], run_dir, whole.recipe, verbose=0)
+        assert "\n" not in str(told.value)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_in_one_line(prepared_dir, tmp_path):
+    broken = tiny_cnn(48)
+    broken.get_layer("gender").kernel.assign(
+        np.full(broken.get_layer("gender").kernel.shape, np.nan)
+    )
+    save_model(broken, tmp_path / "first.keras")
+    recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
+    with pytest.raises(InputError, match=r"^loss is NaN or infinite in epoch 1: [^\n]*$"):
+        train_compact([prepared_dir], tmp_path / "run", recipe, verbose=0)
+    assert not list((tmp_path / "run").glob("*.keras"))
+    assert not list((tmp_path / "run").glob("state*"))
 
 
 def test_a_shipped_network_brings_what_its_user_must_know(prepared_dir, tmp_path):
