@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from imdb_wiki import compact_training
+from imdb_wiki import compact_state, compact_training
 from imdb_wiki.augmentation import Augmentation, augment
 from imdb_wiki.compact_batches import (
     epoch_rows,
@@ -333,16 +333,20 @@ def test_a_training_of_another_kind_in_the_folder_is_refused(prepared_dir, tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {name, ".lock"}
 
 
-@pytest.mark.parametrize("changed", ["rows", "images", "network"])
+@pytest.mark.parametrize("changed", ["nothing", "rows", "images", "network"])
 def test_a_training_does_not_go_on_over_other_data(prepared_dir, whole, tmp_path, changed):
-    def goes_on():
-        return train_compact([str(data)], run_dir, recipe, verbose=0)
-
-    data, run_dir = tmp_path / "data", tmp_path / "run"
-    shutil.copytree(prepared_dir, data)
+    run_dir = shutil.copytree(whole.run_dir, tmp_path / "run")
+    data = shutil.copytree(prepared_dir, tmp_path / "data")
     first = shutil.copy(whole.recipe.start_from, tmp_path / "first.keras")
-    recipe = replace(whole.recipe, start_from=first, epochs=1, warm_up_epochs=0.5)
-    goes_on()
+    recipe = replace(whole.recipe, start_from=str(first))
+    written = json.loads((run_dir / "recipe.json").read_text())
+    written |= {"data": [str(data)], "start_from": str(first)}  # only the places are others
+    (run_dir / "recipe.json").write_text(json.dumps(written))
+    if changed == "nothing":
+        first.unlink()  # it has started, and needs that network no more
+        continued = train_compact((data,), str(run_dir), recipe, verbose=0)
+        assert (stem_kernel(continued) == stem_kernel(whole.network)).all()
+        return
     if changed == "rows":
         table = pd.read_csv(data / "train.csv")
         table[::-1].to_csv(data / "train.csv", index=False)  # the same faces in another order
@@ -351,27 +355,23 @@ def test_a_training_does_not_go_on_over_other_data(prepared_dir, whole, tmp_path
             write_noise(path, 32, 32)  # as after a preparation with another margin
     else:
         save_model(tiny_cnn(48), first)
-    said = {"rows": "prepared folders", "images": "images in the prepared folders"}
-    with pytest.raises(InputError, match=said.get(changed, "network that it starts from")) as told:
-        goes_on()
-    assert str(run_dir) in str(told.value) and "\n" not in str(told.value)
+    said = {"rows": "the prepared folders", "images": "the images", "network": "the network"}
+    with pytest.raises(InputError, match=f"^{run_dir}: {said[changed]}.*changed since") as told:
+        train_compact(data, run_dir, recipe, verbose=0)
+    assert "\n" not in str(told.value)
 
 
-def test_a_folder_may_be_a_path_or_a_single_text(prepared_dir, whole, tmp_path):
-    for number, given in enumerate((Path(prepared_dir), prepared_dir, (Path(prepared_dir),))):
-        run_dir = shutil.copytree(whole.run_dir, tmp_path / str(number))
-        network = train_compact(given, str(run_dir), whole.recipe, verbose=0)
-        assert (stem_kernel(network) == stem_kernel(whole.network)).all()
-
-
-def test_a_state_that_is_none_is_said_in_one_line(prepared_dir, whole, tmp_path):
-    run_dir = shutil.copytree(whole.run_dir, tmp_path / "run")
-    (state,) = run_dir.glob("state-2*")
+def test_a_state_that_is_none_is_said_in_one_line(whole, tmp_path):
+    (state,) = whole.run_dir.glob("state-2*")
     content = state.read_bytes()
-    for damaged in (b"", content[: len(content) // 2], b"no HDF5" * 500):
-        state.write_bytes(damaged)
+    network = tiny_cnn(None)
+    compact_training.compile_compact(network, whole.recipe, 3)
+    assert compact_state.restored(network, whole.run_dir)[1] == 2
+    other = content.replace(b"stem_conv", b"stem_vnoc")  # of another network
+    for damaged in (b"", content[: len(content) // 2], b"no HDF5" * 500, other):
+        (tmp_path / state.name).write_bytes(damaged)
         with pytest.raises(InputError, match=r"state-2\.weights\.h5 is no whole state") as told:
-            train_compact([prepared_dir], run_dir, whole.recipe, verbose=0)
+            compact_state.restored(network, tmp_path)
         assert "\n" not in str(told.value)
 
 
