@@ -93,7 +93,7 @@ def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) 
     """Trains one variant, unless it is trained, and scores it on each folder's validation split."""
     from imdb_wiki.compact_training import train_compact
     from imdb_wiki.pipeline import read_split
-    from imdb_wiki.training import HISTORY_FILE
+    from imdb_wiki.results import HISTORY_FILE
 
     model = train_compact(prepared_dirs, run_dir, recipe, verbose=0)
     row = {"variant": name}
@@ -109,7 +109,7 @@ def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) 
 
 def measured(prepared_dirs: list[str], run_dir: Path, epochs: int, share: float) -> Iterator[dict]:
     """Measures all variants, one after the other: even so small a network fills two cores."""
-    from imdb_wiki.training import MODEL_FILE
+    from imdb_wiki.results import MODEL_FILE
 
     first = variants(epochs, share, len(prepared_dirs))
     second = second_trainings(next(iter(first.values())), run_dir / "00" / MODEL_FILE)
@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     start_tensorflow()
-    from imdb_wiki.training import append_result
+    from imdb_wiki.results import append_result
 
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)

@@ -16,13 +16,10 @@ if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("imdb_wiki.compact_command")
 
 import dataclasses
-import hashlib
 import io
-import json
 import math
-import os
-import tempfile
 import time
+from os import PathLike
 from pathlib import Path
 
 import keras
@@ -38,21 +35,27 @@ from imdb_wiki.compact_batches import (
     training_batches,
     with_distribution,
 )
+from imdb_wiki.compact_state import (
+    TEACHER_FILE,
+    digest_of_images,
+    digest_of_network,
+    digest_of_rows,
+    keep_recipe,
+    keep_state,
+    read_teacher,
+    restored,
+)
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import load_model
 from imdb_wiki.journal import write_whole
 from imdb_wiki.losses import smoothed_cross_entropy
+from imdb_wiki.model_files import load_model, save_model
 from imdb_wiki.networks import compact_cnn, transfer_network
 from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
 from imdb_wiki.progress import EpochProgress
-from imdb_wiki.recipe import RECIPE_FILE, Recipe
-from imdb_wiki.results import HISTORY_FILE, MODEL_FILE, read_history, read_json
-from imdb_wiki.training import ONE_FACE, make_variables_of_fit, save_model, seed_everything
+from imdb_wiki.recipe import Recipe
+from imdb_wiki.results import MODEL_FILE, at_work_in
+from imdb_wiki.training import ONE_FACE, make_variables_of_fit, seed_everything
 from imdb_wiki.watchers import StopAtNaN
-
-MEMORY_DIR = "/dev/shm"  # Linux' folder in memory
-STATE_FILE = "state-{}.weights.h5"
-TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
 
 
 class _AveragingAdamW(keras.optimizers.AdamW):
@@ -146,7 +149,10 @@ class _SeedEachEpoch(keras.callbacks.Callback):
 
 
 def train_compact(
-    prepared_dirs: list[str], run_dir: Path, recipe: Recipe, verbose: int = 1
+    prepared_dirs: str | PathLike | list[str | PathLike],
+    run_dir: str | PathLike,
+    recipe: Recipe,
+    verbose: int = 1,
 ) -> keras.Model:
     """Trains, or goes on with a training that was stopped.
 
@@ -160,16 +166,35 @@ def train_compact(
         The network with its averaged weights.
 
     Raises:
-        InputError: The folder holds a training of another recipe, or an image is broken.
+        InputError: The folder holds a training of another recipe or other data, or something else;
+            an image is broken; or the loss became NaN.
+        OSError: A file cannot be written; the error names it.
     """
+    if isinstance(prepared_dirs, str | PathLike):
+        prepared_dirs = [prepared_dirs]
+    prepared_dirs, run_dir = [str(folder) for folder in prepared_dirs], Path(run_dir)
     if len(recipe.folder_shares) != len(prepared_dirs):
         raise InputError(
             f"{len(recipe.folder_shares)} folder shares for {len(prepared_dirs)} prepared folders"
         )
     train_frame = read_split(prepared_dirs, "train")
     val_frame = read_split(prepared_dirs, "val")
-    data = {"data": prepared_dirs, "data_digest": _digest(train_frame, val_frame)}
-    _keep_recipe(run_dir, data | dataclasses.asdict(recipe))
+    data = {
+        "data": prepared_dirs,
+        "data_digest": digest_of_rows(train_frame, val_frame),
+        "images_digest": digest_of_images(train_frame, val_frame),
+    }
+    if recipe.start_from:
+        data["start_digest"] = digest_of_network(recipe.start_from)
+    with at_work_in(run_dir):
+        keep_recipe(run_dir, data | dataclasses.asdict(recipe))
+        return _trained(train_frame, val_frame, run_dir, recipe, verbose)
+
+
+def _trained(
+    train_frame: pd.DataFrame, val_frame: pd.DataFrame, run_dir: Path, recipe: Recipe, verbose: int
+) -> keras.Model:
+    """Trains the epochs that are left and writes the network; for the rest see `train_compact`."""
     seed_everything(recipe.seed)
     keras.mixed_precision.set_global_policy(
         "mixed_bfloat16" if recipe.mixed_precision else "float32"
@@ -177,11 +202,11 @@ def train_compact(
     network = build_network(recipe, None)
     steps_per_epoch = math.ceil(len(epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
     compile_compact(network, recipe, steps_per_epoch)
-    history, first_epoch = _restored(network, run_dir)
+    history, first_epoch = restored(network, run_dir)
     if recipe.start_from and first_epoch == 0:
         _start(network, recipe, run_dir, train_frame, verbose)
     teaches = recipe.start_from and recipe.teacher_weight > 0
-    taught = np.load(run_dir / TEACHER_FILE) if teaches else None
+    taught = read_teacher(run_dir, len(train_frame)) if teaches else None
     callbacks = [_SeedEachEpoch(recipe.seed), StopAtNaN(run_dir)]
     if recipe.average_momentum > 0:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
@@ -207,7 +232,7 @@ def train_compact(
         row = {"epoch": epoch, "image_size": size}
         row |= {name: values[0] for name, values in logs.items()}
         history.append(row | {"seconds": seconds})
-        _keep_state(network, history, run_dir, epoch + 1)
+        keep_state(network, history, run_dir, epoch + 1)
     if recipe.average_momentum > 0:
         network.optimizer.use_averages(network.trainable_variables)
     if recipe.start_from and recipe.start_share > 0:
@@ -270,78 +295,3 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
             network(images, training=True)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
-
-
-def _digest(*frames: pd.DataFrame) -> str:
-    """Names the rows that a training goes by: it must not go on over others, or in other order."""
-    digest = hashlib.blake2b(digest_size=8)
-    for frame in frames:
-        digest.update(frame[["filename", "age", "gender"]].to_csv(index=False).encode())
-    return digest.hexdigest()
-
-
-def _keep_recipe(run_dir: Path, recipe: dict) -> None:
-    """Writes `recipe.json`; refuses another recipe once an epoch of the one there is finished."""
-    path = run_dir / RECIPE_FILE
-    text = json.dumps(recipe, indent=1)
-    recipe = json.loads(text)  # as it will be read: tuples are lists there
-    has_begun = (run_dir / MODEL_FILE).exists() or _states(run_dir)
-    if has_begun and path.is_file():
-        before = read_json(path)
-        # What an earlier version of this code did not write is not compared.
-        changed = [name for name, value in recipe.items() if before.get(name, value) != value]
-        if changed == ["data_digest"]:
-            raise InputError(
-                f"{run_dir}: the prepared folders have changed since this training began: name "
-                "another folder, or prepare them as they were"
-            )
-        if changed:
-            raise InputError(f"{path}: the training there differs in {', '.join(changed)}")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text + "\n")
-
-
-def _states(run_dir: Path) -> dict[int, Path]:
-    """The states on disk, by the number of epochs that they hold."""
-    paths = run_dir.glob(STATE_FILE.format("*"))
-    numbers = {path.name.removeprefix("state-").split(".")[0]: path for path in paths}
-    return {int(number): path for number, path in numbers.items() if number.isdecimal()}
-
-
-def _keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs: int) -> None:
-    """Writes weights, optimizer and history; the new state stands before the old one goes."""
-    # HDF5 crashes the process where a disk is full, so it writes to memory where there is a folder
-    # for that, and what it wrote is copied.
-    memory_dir = MEMORY_DIR if os.access(MEMORY_DIR, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="imdb_wiki-", dir=memory_dir) as folder:
-        path = Path(folder, STATE_FILE.format(epochs))
-        network.save_weights(path)
-        state = path.read_bytes()
-    # First the history: a row whose state is missing is left out when the training goes on.
-    write_whole(run_dir / HISTORY_FILE, pd.DataFrame(history).to_csv(index=False))
-    write_whole(run_dir / STATE_FILE.format(epochs), state)
-    for number, path in _states(run_dir).items():
-        if number != epochs:
-            path.unlink()
-
-
-def _restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
-    """Loads the last whole epoch's state; returns the history up to it and the next epoch."""
-    states = _states(run_dir)
-    if not states:
-        return [], 0
-    epochs, path = max(states.items())
-    try:
-        network.load_weights(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no whole state of this training: {error}") from error
-    history_path = run_dir / HISTORY_FILE
-    if not history_path.exists():
-        return [], epochs
-    try:
-        history = read_history(history_path)
-    except InputError as error:
-        raise InputError(
-            f"{error}; move it away, and the training goes on without the rows before"
-        ) from error
-    return history[history["epoch"] < epochs].to_dict(orient="records"), epochs

@@ -10,7 +10,6 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 import dataclasses
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,15 +73,17 @@ def predict(
     from imdb_wiki.progress import StepProgress
 
     def answers(dataset) -> dict[str, np.ndarray]:
-        steps = math.ceil(len(frame) / batch_size)
-        watchers = [StepProgress("predicting", steps)] if verbose else []
-        return model.predict(dataset, verbose=0, callbacks=watchers)
+        watchers = [StepProgress("predicting", len(dataset))] if verbose else []
+        outputs = model.predict(dataset, verbose=0, callbacks=watchers)
+        # Without the images that only fill up the last batch, where several devices share it.
+        return {name: values[: len(frame)] for name, values in outputs.items()}
 
-    dataset = make_dataset(frame, model.input_shape[1:3], batch_size)
+    devices = model.distribute_strategy.num_replicas_in_sync
+    dataset = make_dataset(frame, model.input_shape[1:3], batch_size, devices=devices)
     with named_broken_images(frame):
         outputs = answers(dataset)
         if flip_averaging:
-            second = answers(dataset.map(lambda images, labels: (images[:, :, ::-1], labels)))
+            second = answers(dataset.map(lambda images, *rest: (images[:, :, ::-1], *rest)))
             outputs = {name: (outputs[name] + second[name]) / 2 for name in outputs}
     return outputs | {"age_years": outputs["age_years"][:, 0]}
 

@@ -30,7 +30,7 @@ from imdb_wiki.prepared_folder import (
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file that appears under its name only when it is whole.
+    """Writes a file that appears under its name only when it is whole, on the disk itself too.
 
     Raises:
         OSError: It cannot be written; the error names it, and an older file is as it was.
@@ -53,8 +53,10 @@ def write_together(contents: dict[Path, str | bytes]) -> None:
         for path, content in contents.items():
             # A file name may hold bytes that are no UTF-8; they are written as \udcff.
             text = isinstance(content, str)
-            data = content.encode(errors="backslashreplace") if text else content
-            partial[path].write_bytes(data)
+            with partial[path].open("wb") as file:
+                file.write(content.encode(errors="backslashreplace") if text else content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave the new name without content
         for path in contents:
             partial[path].replace(path)
     except OSError as error:

@@ -43,28 +43,30 @@ MAX_IMAGE_SIDE = 2048  # in pixels, of a model's input
 MODEL_KIND = Kind("model for age and gender", (CONFIG_NAME.encode(), b'"age_years"', b'"gender"'))
 
 
-def save_model(model: "keras.Model", path: str | PathLike) -> None:
+def save_model(model: "keras.Model", path: str | PathLike, note: str = "") -> None:
     """Saves a model for use: in float32, without optimizer and loss, for any version of Keras 3.
 
     Args:
         model: A functional model of built-in layers.
         path: The file, ending in `.keras`; an older one is replaced only when the new one is
             complete.
+        note: A few words about the model for `read_note`, kept in the file.
 
     Raises:
         OSError: The file cannot be written; the error names it, and an older one stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, model_bytes(model, path))
+    write_whole(path, model_bytes(model, path, note))
 
 
-def model_bytes(model: "keras.Model", path: Path) -> bytes:
+def model_bytes(model: "keras.Model", path: Path, note: str = "") -> bytes:
     """Makes the content of a model's file, as `save_model` writes it.
 
     Args:
         model: A functional model of built-in layers.
         path: The file that it will be written to; Keras writes a draft beside it.
+        note: A few words about the model for `read_note`.
 
     Raises:
         OSError: There is no room for the draft; the error names the file.
@@ -83,18 +85,35 @@ def model_bytes(model: "keras.Model", path: Path) -> bytes:
     draft = path.with_name(f"partial-{path.stem}.keras")  # Keras asks for the ending
     try:
         plain.save(draft)
-        return for_any_keras(draft.read_bytes())
+        return for_any_keras(draft.read_bytes(), note)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         draft.unlink(missing_ok=True)
 
 
-def for_any_keras(content: bytes) -> bytes:
+def read_note(path: str | PathLike) -> str:
+    """Reads what `save_model` was told to note, without loading the model.
+
+    Args:
+        path: A `.keras` file.
+
+    Returns:
+        The note; empty where there is none, or no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment.decode()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return ""
+
+
+def for_any_keras(content: bytes, note: str = "") -> bytes:
     """Rewrites a `.keras` file so that every Keras from 3.0 on loads it; its weights stay the same.
 
     Args:
         content: The file of a functional model of built-in layers, saved by a newer Keras.
+        note: Becomes the zip's comment.
     """
     rewritten = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(rewritten, "w") as written:
@@ -103,6 +122,7 @@ def for_any_keras(content: bytes) -> bytes:
             if member.filename == CONFIG_NAME:
                 data = json.dumps(plain_config(json.loads(data))).encode()
             written.writestr(member, data)
+        written.comment = note.encode()
     return rewritten.getvalue()
 
 

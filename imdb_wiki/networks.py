@@ -9,7 +9,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from imdb_wiki.command import number, whole_number
+from imdb_wiki.errors import InputError
 from imdb_wiki.labels import MAX_AGE_YEARS, MIN_AGE_YEARS
+from imdb_wiki.options import read_image_size, read_value, read_values
 
 AGES_YEARS = np.arange(MIN_AGE_YEARS, MAX_AGE_YEARS + 1)  # (101,)
 
@@ -53,12 +56,25 @@ def two_branch_cnn(
         (batch, 1) in years, "gender": (batch, 2) probabilities of female, male}, both float32.
 
     Raises:
-        ValueError: The image is too small for the pools, or a number makes no layer.
+        InputError: The image is too small for the pools, or a number makes no layer.
     """
-    height, width = (int(side) for side in np.broadcast_to(image_size, 2))
+    height, width = read_image_size(image_size)
+    positive = whole_number(1, 65_536)
+    age_filters = read_values("age_filters", age_filters, positive)
+    age_last_filters = read_values("age_last_filters", age_last_filters, positive)
+    gender_filters = read_values("gender_filters", gender_filters, positive)
+    kernel_size = read_value("kernel_size", kernel_size, positive)
+    pool_size = read_value("pool_size", pool_size, positive)
+    dense_units = read_value("dense_units", dense_units, positive)
+    gender_dropout = read_value("gender_dropout", gender_dropout, number(0, 1, below=True))
+    norm_momentum = read_value("norm_momentum", norm_momentum, number(0, 1))
+    initial_age_years = read_value("initial_age_years", initial_age_years, number(0, MAX_AGE_YEARS))
     pools = max(len(age_filters) + 1, len(gender_filters))
     if min(height, width) < pool_size**pools:
-        raise ValueError(f"{pools} pools of {pool_size} need {pool_size**pools} pixels a side")
+        raise InputError(
+            f"image_size: {min(height, width)} is too small, {pools} pools of {pool_size} need "
+            f"{pool_size**pools} pixels a side"
+        )
 
     def convolution(x, name, filters):
         convolved = layers.Conv2D(
@@ -70,12 +86,12 @@ def two_branch_cnn(
     scaled = layers.Rescaling(1 / 255, name="scaled")(image)  # 0–1
 
     age = scaled
-    for number, filters in enumerate(age_filters, start=1):
-        age = convolution(age, f"age_{number}", filters)
-        age = layers.MaxPooling2D(pool_size, name=f"age_{number}_pool")(age)
+    for place, filters in enumerate(age_filters, start=1):
+        age = convolution(age, f"age_{place}", filters)
+        age = layers.MaxPooling2D(pool_size, name=f"age_{place}_pool")(age)
     # (batch, 25, 25, 64)
-    for number, filters in enumerate(age_last_filters, start=len(age_filters) + 1):
-        age = convolution(age, f"age_{number}", filters)  # (batch, 25, 25, 128)
+    for place, filters in enumerate(age_last_filters, start=len(age_filters) + 1):
+        age = convolution(age, f"age_{place}", filters)  # (batch, 25, 25, 128)
     age = layers.MaxPooling2D(pool_size, name="age_last_pool")(age)  # (batch, 12, 12, 128)
     age = layers.Flatten(name="age_flat")(age)  # (batch, 18432)
     age = layers.Dense(dense_units, activation="relu", name="age_dense")(age)  # (batch, 32)
@@ -88,10 +104,10 @@ def two_branch_cnn(
     )(age)  # (batch, 1)
 
     gender = scaled
-    for number, filters in enumerate(gender_filters, start=1):
-        gender = convolution(gender, f"gender_{number}", filters)
-        gender = layers.MaxPooling2D(pool_size, name=f"gender_{number}_pool")(gender)
-        gender = layers.Dropout(gender_dropout, name=f"gender_{number}_dropout")(gender)
+    for place, filters in enumerate(gender_filters, start=1):
+        gender = convolution(gender, f"gender_{place}", filters)
+        gender = layers.MaxPooling2D(pool_size, name=f"gender_{place}_pool")(gender)
+        gender = layers.Dropout(gender_dropout, name=f"gender_{place}_dropout")(gender)
     # (batch, 25, 25, 64)
     gender = layers.Flatten(name="gender_flat")(gender)  # (batch, 40000)
     gender = layers.Dense(dense_units, activation="relu", name="gender_dense")(gender)
@@ -180,9 +196,9 @@ def compact_cnn(
     x = convolution(x, "stem", stem_filters, kernel_size=5, strides=2)  # (batch, 48, 48, 24)
     x = layers.ReLU(name="stem_relu")(x)
     for stage, (filters, blocks) in enumerate(zip(stage_filters, stage_blocks, strict=True), 1):
-        for number in range(1, blocks + 1):
-            strides = 2 if number == 1 else 1
-            x = block(x, f"stage_{stage}_block_{number}", filters, strides)
+        for place in range(1, blocks + 1):
+            strides = 2 if place == 1 else 1
+            x = block(x, f"stage_{stage}_block_{place}", filters, strides)
     # (batch, 3, 3, 176)
     x = layers.GlobalAveragePooling2D(name="features")(x)  # (batch, 176)
     return _with_heads(image, x, dropout, name)

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import Any
 
+from imdb_wiki.command import whole_number, yes_or_no
 from imdb_wiki.errors import InputError
+
+MAX_IMAGE_SIDE = 4096  # in pixels; more is a mistake, and would be noticed only in a full memory
 
 
 def option(
@@ -100,27 +103,67 @@ def read_options(instance: Any) -> None:
         InputError: A value is of another type or out of its range; the message names the field.
     """
     for field in _options_of(type(instance)):
-        value = getattr(instance, field.name)
-        if field.metadata["several"]:
-            if not isinstance(value, list | tuple) or not value:
-                raise InputError(f"{field.name}: {value!r} is no list of values")
-            read = tuple(_read(field, one) for one in value)
-        else:
-            read = _read(field, value)
-        object.__setattr__(instance, field.name, read)
+        value, about = getattr(instance, field.name), field.metadata
+        read = read_values if about["several"] else read_value
+        value = read(field.name, value, about["kind"], isinstance(field.default, str))
+        object.__setattr__(instance, field.name, value)
 
 
-def _read(field: dataclasses.Field, value: Any) -> Any:
-    kind = field.metadata["kind"]
-    is_text = isinstance(field.default, str)
+def read_value(name: str, value: Any, kind: Callable[[str], Any], is_text: bool = False) -> Any:
+    """Checks a value that was given in Python as it would be checked on a command line.
+
+    Args:
+        name: What the message calls it, e.g. the keyword.
+        value: The value; a text that holds a number is none.
+        kind: Reads a text and checks its range, e.g. `command.number(0, 1)`.
+        is_text: Whether a text is wanted and not a number.
+
+    Returns:
+        The plain number or text that it means.
+
+    Raises:
+        InputError: It is of another type or out of its range.
+    """
     try:
         if is_text != isinstance(value, str | PathLike):
             raise ValueError
-        if isinstance(field.default, bool) and value in (False, True):
+        if kind is yes_or_no and value in (False, True):
             value = int(value)
         return kind(str(value))
     except argparse.ArgumentTypeError as error:
-        raise InputError(f"{field.name}: {error}") from error
+        raise InputError(f"{name}: {error}") from error
     except ValueError as error:
         wanted = "text" if is_text else kind.__name__
-        raise InputError(f"{field.name}: {value!r} is not a {wanted}") from error
+        raise InputError(f"{name}: {value!r} is not a {wanted}") from error
+
+
+def read_values(
+    name: str, values: Any, kind: Callable[[str], Any], is_text: bool = False
+) -> tuple[Any, ...]:
+    """Checks a list or tuple of at least one value, each as `read_value` does.
+
+    Raises:
+        InputError: It is no list, or a value is wrong.
+    """
+    if not isinstance(values, list | tuple) or not values:
+        raise InputError(f"{name}: {values!r} is no list of values")
+    return tuple(read_value(name, value, kind, is_text) for value in values)
+
+
+def read_image_size(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Checks an image size that was given in Python.
+
+    Args:
+        image_size: Side of the square image in pixels, or (height, width).
+
+    Returns:
+        (height, width).
+
+    Raises:
+        InputError: It is neither, or a side is out of its range.
+    """
+    sides = image_size if isinstance(image_size, list | tuple) else [image_size] * 2
+    sides = read_values("image_size", sides, whole_number(1, MAX_IMAGE_SIDE))
+    if len(sides) != 2:
+        raise InputError(f"image_size: {image_size!r} is neither a side nor (height, width)")
+    return sides

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -11,12 +12,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, SPLIT_NAMES
+from imdb_wiki.options import read_image_size, read_value
 
 # Lets TensorFlow keep memory between steps on a CPU. By default it returns all of it to the system
 # after each step and asks for it again, which takes a quarter of the time.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
+
+MAX_BATCH_SIZE = 65_536  # more is a mistake, and would be noticed only when the memory is full
+MAX_SEED = 2_000_000_000  # what all that is seeded takes, with something added for each use
 
 _LABEL_COLUMNS = ("filename", "age", "gender")
 
@@ -37,10 +43,17 @@ def read_split(
 
     Raises:
         FileNotFoundError: A folder or its CSV is missing.
-        InputError: A CSV is empty or unreadable, a column is missing, or a label is out of range.
+        InputError: A CSV is empty or unreadable, a column is missing, a label is out of range, or
+            no folder is given, or one twice.
     """
     if isinstance(prepared_dirs, str | PathLike):
         prepared_dirs = [prepared_dirs]
+    elif not isinstance(prepared_dirs, list | tuple):
+        raise InputError(f"{prepared_dirs!r} is neither a prepared folder nor a list of them")
+    places = [Path(prepared_dir).resolve() for prepared_dir in prepared_dirs]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise InputError(f"{prepared_dirs[number]} is named twice among the prepared folders")
     frames = [_read_one(Path(prepared_dir), split) for prepared_dir in prepared_dirs]
     if not frames:
         raise InputError("no prepared folder was given")
@@ -145,40 +158,70 @@ def make_dataset(
     batch_size: int,
     training: bool = False,
     seed: int = 0,
+    devices: int = 1,
 ) -> tf.data.Dataset:
     """Makes the batches of one split.
 
-    File names are shuffled, all of them, in a new order each epoch. Shuffling decoded images in a
-    buffer would either shuffle badly or fill the memory. The last, short batch is kept.
+    What is shuffled are the file names, all of them and anew each epoch: a buffer of decoded
+    images either shuffles badly or fills the memory. The last, short batch is kept.
+
+    Several devices share each batch (`tf.distribute`), and TensorFlow may leave one of them none of
+    a short batch, or of nine images for four: the mean over no images is NaN, and so are all
+    weights after it. Therefore all batches then get the same number of images, a multiple of the
+    devices. The last one is filled up with images that are shown once more. Where it is not for
+    training, those have the weight 0, so that each image counts once.
 
     Args:
         frame: Rows of `read_split`.
         image_size: Side of the square image in pixels, or (height, width).
-        batch_size: Images a batch, over all devices together.
+        batch_size: Images a batch, over all devices together; if they cannot share it equally, the
+            next larger number that they can.
         training: Whether to shuffle.
         seed: Seed of the shuffling; the same seed gives the same order, epoch by epoch.
+        devices: How many devices share each batch.
 
     Returns:
         Batches of images, uint8 (batch, height, width, 3), RGB, and of labels, {"age_years":
-        float32 (batch, 1), "gender": int32 (batch, 1)}.
+        float32 (batch, 1), "gender": int32 (batch, 1)}; for several devices and not for training
+        also of weights, float32 (batch,), whose mean over all batches is 1.
+
+    Raises:
+        InputError: There are no rows, or a number is out of its range.
     """
+    if frame.empty:
+        raise InputError("there are no images: the split has no rows")
+    sides = read_image_size(image_size)
+    batch_size = read_value("batch_size", batch_size, whole_number(1, MAX_BATCH_SIZE))
+    seed = read_value("seed", seed, whole_number(0, MAX_SEED))
+    shown = np.arange(len(frame))
+    if devices > 1:
+        batch_size = devices * math.ceil(min(batch_size, len(frame)) / devices)
+        shown_count = batch_size * math.ceil(len(frame) / batch_size)
+        shown = np.arange(shown_count) % len(frame)
+    rows = frame if training else frame.iloc[shown]
     labels = {
-        "age_years": frame["age"].to_numpy("float32")[:, np.newaxis],  # (count, 1)
-        "gender": frame["gender"].to_numpy("int32")[:, np.newaxis],  # (count, 1)
+        "age_years": rows["age"].to_numpy("float32")[:, np.newaxis],  # (count, 1)
+        "gender": rows["gender"].to_numpy("int32")[:, np.newaxis],  # (count, 1)
     }
-    dataset = tf.data.Dataset.from_tensor_slices((frame["path"].to_numpy(str), labels))
+    columns = [rows["path"].to_numpy(str), labels]
+    if devices > 1 and not training:
+        counts = np.arange(len(shown)) < len(frame)
+        columns.append((counts / counts.mean()).astype("float32"))  # (count,)
+    dataset = tf.data.Dataset.from_tensor_slices(tuple(columns))
     if training:
         dataset = dataset.shuffle(len(frame), seed=seed, reshuffle_each_iteration=True)
+        if len(shown) > len(frame):
+            dataset = dataset.repeat().take(len(shown))
     # TensorFlow's tuner sleeps for up to a minute between its looks, and the end of every epoch
     # waits for it to wake up: on a CPU up to half of a small epoch. Fixed numbers do as well.
     options = tf.data.Options()
     options.autotune.enabled = False
     return (
         dataset.map(
-            lambda path, label: (decode(path, image_size), label),
+            lambda path, *others: (decode(path, sides), *others),
             num_parallel_calls=os.cpu_count(),
         )
-        .batch(batch_size)
+        .batch(batch_size, drop_remainder=devices > 1)  # none remains: the shape is known
         .prefetch(2)  # batches: one to take and one that is being made
         .with_options(options)
     )

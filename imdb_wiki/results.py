@@ -1,32 +1,42 @@
-"""What a run leaves behind: a folder of its own, a row in a table, a count of test readings."""
+"""What a run leaves behind: a folder of its own, and what its row in the results table says."""
 
 import contextlib
-import csv
 import fcntl
-import io
 import json
 import os
 import platform
 import re
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
-from imdb_wiki.model_files import MODEL_FILE
+from imdb_wiki.model_files import MODEL_FILE, read_note
 from imdb_wiki.recipe import RECIPE_FILE
+
+# Also found here, where the notebook looks for them.
+from imdb_wiki.results_table import append_result as append_result
+from imdb_wiki.results_table import count_test_reading as count_test_reading
+from imdb_wiki.results_table import now as now
 
 HISTORY_FILE, RUN_FILE, LOGS_DIR = "history.csv", "run.json", "logs"
 # What a training writes; a folder that holds one of these is taken.
 _TRAINING_FILES = (MODEL_FILE, HISTORY_FILE, RUN_FILE, LOGS_DIR)
-# What else the notebook puts beside them.
-_OTHER_FILES = ("metrics.json", "predictions.csv", "figures", "validation", "compact")
-TEST_READINGS_FILE = "test_reads.csv"  # in a prepared folder
+# What else may stand beside them and belongs to them.
+_OTHER_FILES = (
+    *("metrics.json", "predictions.csv", "figures"),
+    *("validation", "compact", "compact_validation"),
+    *("recipe.json", "teacher.npy", "state-*.weights.h5"),  # of the compact network's training
+)
+_LOCK_FILE = ".lock"  # empty; held by the process that works in a run's folder
+_MOVING = ".part"  # ends the name of a folder that an earlier training is being moved to
+EPOCH_NOTE = "epoch {}"  # what the model's file notes, counted from 0 as in the history
+_held: dict[Path, TextIO] = {}  # the locks of this process
 
 
 def holds_training(run_dir: Path) -> bool:
@@ -39,26 +49,75 @@ def new_run_dir(run_dir: str | PathLike, if_taken: str = "number") -> Path:
 
     Args:
         run_dir: The wanted folder, e.g. `runs/sample`.
-        if_taken: What happens if a training is there: `number` takes `runs/sample-2`, or the first
-            number that is free; `refuse` raises an error.
+        if_taken: What happens if a training is there, or another process is about to train there:
+            `number` takes `runs/sample-2`, or the first number that is free; `refuse` raises an
+            error.
 
     Returns:
-        The folder, which exists and holds no training.
+        The folder, which exists and holds no training. Until this process ends or its training has
+        ended, no other process is given the same.
 
     Raises:
-        InputError: The folder is taken and `if_taken` says `refuse`, or it says anything else.
+        InputError: The folder is taken and `if_taken` says `refuse`, or it says anything else; or
+            the folder is something else, such as a prepared folder.
     """
     if if_taken not in ("number", "refuse"):
         raise InputError(f"if a run's folder is taken: {if_taken!r} is not 'number' or 'refuse'")
-    first = folder = Path(run_dir)
+    if not isinstance(run_dir, str | PathLike) or not str(run_dir).strip():
+        raise InputError(f"the run's folder is {run_dir!r}: name one, such as runs/sample")
+    folder = Path(run_dir)
+    first = folder = folder.resolve() if folder.name in ("", "..") else folder
     number = 1
-    while holds_training(folder):
+    while True:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file: name a folder for the run")
+        if (folder / "train.csv").exists():
+            raise InputError(f"{folder} is a prepared folder: name another one for the run")
+        if not holds_training(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if _take(folder):
+                return folder
         if if_taken == "refuse":
-            raise InputError(f"{folder} holds a training already: name another folder")
+            taken = holds_training(folder)
+            there = (
+                "holds a training already" if taken else "is where another one is about to begin"
+            )
+            raise InputError(f"{folder} {there}: name another folder")
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+
+
+def _take(folder: Path) -> bool:
+    """Tries to take a folder for this process alone, until it ends or gives it back."""
+    place = folder.resolve()
+    if place in _held:
+        return True
+    lock = (folder / _LOCK_FILE).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    except OSError:  # some network folders know no locks: then nobody can be kept out
+        pass
+    _held[place] = lock
+    return True
+
+
+@contextlib.contextmanager
+def at_work_in(run_dir: Path) -> Iterator[None]:
+    """Keeps other trainings out of a run's folder, which is made, as long as one is at work.
+
+    Raises:
+        InputError: Another one is at work there.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if not _take(run_dir):
+        raise InputError(f"{run_dir}: another training is at work there; name another folder")
+    try:
+        yield
+    finally:
+        _held.pop(run_dir.resolve()).close()
 
 
 def set_aside(run_dir: Path) -> Path | None:
@@ -71,16 +130,18 @@ def set_aside(run_dir: Path) -> Path | None:
         Where the earlier one is now, `<run_dir>/earlier-1` or the next number; None if there is
         none.
     """
-    if not holds_training(run_dir):
+    begun = sorted(run_dir.glob(f"earlier-*{_MOVING}"))  # a process was killed while moving
+    if not begun and not holds_training(run_dir):
         return None
     number = 1
     while (aside := run_dir / f"earlier-{number}").exists():
         number += 1
-    aside.mkdir()
-    for name in (*_TRAINING_FILES, *_OTHER_FILES):
-        if (run_dir / name).exists():
-            (run_dir / name).rename(aside / name)
-    return aside
+    moving = begun[0] if begun else aside.with_name(aside.name + _MOVING)
+    moving.mkdir(exist_ok=True)
+    for pattern in (*_TRAINING_FILES, *_OTHER_FILES):
+        for path in run_dir.glob(pattern):
+            path.rename(moving / path.name)
+    return moving.rename(aside)
 
 
 def constants_of(names: Mapping[str, object]) -> dict:
@@ -115,7 +176,7 @@ def start_run(run_dir: Path, facts: Mapping[str, object]) -> None:
     write_whole(run_dir / RUN_FILE, text + "\n")
 
 
-def run_row(run_dir: str | PathLike, split: str, metrics: Mapping[str, object]) -> dict:
+def run_row(run_dir: str | PathLike, split: str, evaluation_dir: str | PathLike) -> dict:
     """Puts a run's row for the results table together, from the files in its folder.
 
     From its files and not from a notebook's variables: after a training that was stopped those may
@@ -123,19 +184,20 @@ def run_row(run_dir: str | PathLike, split: str, metrics: Mapping[str, object]) 
 
     Args:
         run_dir: Folder of `training.train`.
-        split: Which split the metrics are of.
-        metrics: Of `metrics.score`.
+        split: Which split was evaluated.
+        evaluation_dir: Folder of `evaluation.write_evaluation`, in the run's folder or the same.
 
     Returns:
         Column names and values: time, run folder, data, every constant of the notebook (in lower
         case), epochs, validation by epoch, metrics, commit, hardware.
 
     Raises:
-        InputError: The folder lacks a file, or it cannot be read.
+        InputError: A file is missing, or it cannot be read.
     """
     run_dir = Path(run_dir)
     run, history = read_json(run_dir / RUN_FILE), read_history(run_dir / HISTORY_FILE)
-    best = history.loc[history["val_loss"].idxmin()]
+    metrics = read_json(Path(evaluation_dir) / "metrics.json")
+    best = saved_epoch(run_dir, history)
     measured = {
         "time": now(),
         "run_dir": str(run_dir),
@@ -156,6 +218,18 @@ def run_row(run_dir: str | PathLike, split: str, metrics: Mapping[str, object]) 
             name += "_set"  # many there were: the row has both
         row[name] = value
     return row
+
+
+def saved_epoch(run_dir: Path, history: pd.DataFrame) -> pd.Series:
+    """The history's row of the epoch whose network `model.keras` holds.
+
+    That is the best one, unless the process was killed between the writing of the two files.
+    """
+    note = re.fullmatch(EPOCH_NOTE.format(r"(\d+)"), read_note(run_dir / MODEL_FILE))
+    rows = history[history["epoch"] == int(note[1])] if note else history
+    if rows.empty:
+        raise InputError(f"{run_dir / MODEL_FILE} is of an epoch that {HISTORY_FILE} lacks")
+    return rows.loc[rows["val_loss"].idxmin()]
 
 
 def training_facts(model_path: str | PathLike) -> dict:
@@ -203,6 +277,8 @@ def read_history(path: Path) -> pd.DataFrame:
     Raises:
         InputError: It is missing, empty or no such table.
     """
+    if not path.exists():
+        raise InputError(f"no epoch of a training was finished here: {path} does not exist")
     try:
         history = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -222,11 +298,6 @@ def read_json(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-
-
-def now() -> str:
-    """The time, for people and machines of all zones: `2026-01-31T14:05:00+0100`."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def hardware() -> str:
@@ -254,88 +325,3 @@ def current_commit() -> str:
     except OSError:  # no git on this machine
         return ""
     return done.stdout.strip()
-
-
-def append_result(csv_path: str | PathLike, row: Mapping[str, object]) -> None:
-    """Appends one row to the results table.
-
-    A column that the table does not have yet is added to its end, and stays empty for older rows.
-    Several runs may append at the same time. A table that a spreadsheet has saved (with a byte
-    order mark, semicolons, decimal commas, in Windows-1252) is read as what it is, and written as
-    plain CSV again.
-
-    Args:
-        csv_path: The table; made if it does not exist. An empty text: no table is kept.
-        row: Column names and values.
-    """
-    if not str(csv_path):
-        return
-    csv_path = Path(csv_path)
-    csv_path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(csv_path.parent):
-        columns, rows = _read_table(csv_path) if csv_path.is_file() else ([], [])
-        columns += [name for name in row if name not in columns]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
-        write_whole(csv_path, text.getvalue())
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lets one process or thread at a time change the folder's tables; leaves no file behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)  # which unlocks
-
-
-def _read_table(csv_path: Path) -> tuple[list[str], list[dict]]:
-    """Reads a table that a spreadsheet may have saved; returns its columns and rows."""
-    data = csv_path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")  # what Windows' spreadsheets write
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    rows = [row for row in rows if any(row)]
-    if not rows:
-        return [], []
-    columns = rows[0]
-    for number in range(len(columns), max(map(len, rows))):
-        columns.append(f"remark_{number + 1}")  # cells beyond the last column's
-    if delimiter != ",":  # then the comma is the decimal mark
-        rows = [[re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in row] for row in rows]
-    return columns, [dict(zip(columns, row, strict=False)) for row in rows[1:]]
-
-
-def count_test_reading(prepared_dirs: list[str | PathLike], model: str | PathLike) -> list[str]:
-    """Notes that test splits were read, and says how often that was.
-
-    Who changes something after each look at the test split tunes to it, and its numbers become too
-    good. So each look is counted, in the prepared folder itself.
-
-    Args:
-        prepared_dirs: Folders whose test splits were read.
-        model: What was scored.
-
-    Returns:
-        A sentence a folder.
-    """
-    sentences = []
-    for folder in map(Path, prepared_dirs):
-        path = folder / TEST_READINGS_FILE
-        try:
-            append_result(path, {"time": now(), "model": str(model)})
-            count = len(_read_table(path)[1])
-        except OSError as error:  # a folder may be read-only, such as a shared one
-            sentences.append(f"{path} cannot be written ({error.strerror}): not counted")
-            continue
-        times = "once, now" if count == 1 else f"{count} times, this one included"
-        sentences.append(f"the test split of {folder} has been read {times} ({path})")
-    return sentences

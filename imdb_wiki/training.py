@@ -1,4 +1,4 @@
-"""Training of the two-branch network: device, augmentation, losses, callbacks."""
+"""Training of the two-branch network: device, losses, callbacks."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -8,17 +8,27 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from keras import layers
 
-from imdb_wiki.model_files import save_model
-from imdb_wiki.pipeline import make_dataset, named_broken_images
+from imdb_wiki.command import number, whole_number, yes_or_no
+from imdb_wiki.errors import InputError
+
+# Also found here, where the notebook looks for it.
+from imdb_wiki.light_augmentation import augmented as augmented
+from imdb_wiki.light_augmentation import with_augmentation
+
+# Also found here, where older code looks for it.
+from imdb_wiki.model_files import save_model as save_model
+from imdb_wiki.options import read_value
+from imdb_wiki.pipeline import MAX_SEED, make_dataset, named_broken_images
 from imdb_wiki.progress import EpochProgress
-from imdb_wiki.results import HISTORY_FILE, LOGS_DIR, MODEL_FILE, hardware, set_aside, start_run
+from imdb_wiki.results import LOGS_DIR, at_work_in, hardware, set_aside, start_run
 
-# Also found here, where the notebook and older code look for them.
+# And these, where the notebook looks for them.
 from imdb_wiki.results import append_result as append_result
 from imdb_wiki.results import current_commit as current_commit
-from imdb_wiki.watchers import HistoryFile, NetworkCheckpoint, StopAtNaN
+from imdb_wiki.watchers import RunFiles, SameStatistics, StopAtNaN
+
+MAX_EPOCHS = 10_000  # more is a mistake
 
 # Labels in the shapes that the pipeline gives them, for what only needs to know those.
 ONE_FACE = {"age_years": np.zeros((1, 1), np.float32), "gender": np.zeros((1, 1), np.int32)}
@@ -31,9 +41,12 @@ def seed_everything(seed: int) -> None:
     ones cost more than a seed is worth there.
 
     Args:
-        seed: Any whole number from 0.
+        seed: Any whole number from 0 to `pipeline.MAX_SEED`.
+
+    Raises:
+        InputError: It is no such number.
     """
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(read_value("seed", seed, whole_number(0, MAX_SEED)))
     if not tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
 
@@ -58,7 +71,11 @@ def set_mixed_precision(enabled: bool) -> None:
 
     Args:
         enabled: Whether to use half precision for what stands between image and outputs.
+
+    Raises:
+        InputError: It is neither True nor False.
     """
+    enabled = read_value("mixed_precision", enabled, yes_or_no)
     keras.mixed_precision.set_global_policy("mixed_bfloat16" if enabled else "float32")
 
 
@@ -68,81 +85,6 @@ def device_sentence() -> str:
     if gpus:
         return f"computing on {hardware()}"
     return f"no GPU found: computing on {hardware()}, which is slower by a factor of ten or more"
-
-
-def augmentation_layers(
-    seed: int = 0,
-    flip: bool = True,
-    translation: float = 0.05,
-    zoom: float = 0.0,
-    rotation: float = 0.0,
-    brightness: float = 0.1,
-    contrast: float = 0.0,
-) -> list[keras.Layer]:
-    """Makes the random layers that change training images lightly; 0 leaves a layer out.
-
-    Args:
-        seed: Seed of the random layers.
-        flip: Whether to mirror half of the images.
-        translation: Largest shift, as a share of the side.
-        zoom: Largest change of scale, as a share.
-        rotation: Largest rotation, as a share of a whole turn; 0.01 is 3.6 degrees.
-        brightness: Largest shift of all values, as a share of 255.
-        contrast: Largest change of contrast, as a share.
-
-    Returns:
-        Layers for images (batch, height, width, 3), 0–255, in the order in which they are applied.
-    """
-    # What moves out of the picture is filled by its edge, as the preparation pads.
-    edge = {"fill_mode": "nearest", "dtype": "float32"}
-    light = {"value_range": (0, 255), "dtype": "float32"}
-    random_layers = [
-        flip and layers.RandomFlip("horizontal", seed=seed, dtype="float32"),
-        translation and layers.RandomTranslation(translation, translation, seed=seed + 1, **edge),
-        zoom and layers.RandomZoom(zoom, seed=seed + 2, **edge),
-        rotation and layers.RandomRotation(rotation, seed=seed + 3, **edge),
-        brightness and layers.RandomBrightness(brightness, seed=seed + 4, **light),
-        contrast and layers.RandomContrast(contrast, seed=seed + 5, **light),
-    ]
-    return [layer for layer in random_layers if layer]
-
-
-def augmented(images: np.ndarray, seed: int = 0, **amounts) -> np.ndarray:
-    """Changes images as the training does, to look at them.
-
-    Args:
-        images: (count, height, width, 3), RGB, 0–255.
-        seed: Another seed makes other changes.
-        **amounts: As for `augmentation_layers`.
-
-    Returns:
-        (count, height, width, 3) uint8.
-    """
-    changed = tf.cast(images, tf.float32)
-    for layer in augmentation_layers(seed, **amounts):
-        changed = layer(changed, training=True)
-    return np.clip(np.round(changed), 0, 255).astype("uint8")
-
-
-def with_augmentation(network: keras.Model, seed: int = 0, **amounts) -> keras.Model:
-    """Puts light augmentation before a network, for training only.
-
-    Fit the returned model, save the given one: they share their weights, and outside training
-    they answer the same.
-
-    Args:
-        network: A model of the contract in `networks.py`.
-        seed: Seed of the random layers.
-        **amounts: As for `augmentation_layers`.
-
-    Returns:
-        A model with the network's input and outputs.
-    """
-    image = keras.Input(network.input_shape[1:], name="image")  # (batch, 200, 200, 3), 0–255
-    changed = image
-    for layer in augmentation_layers(seed, **amounts):
-        changed = layer(changed)
-    return keras.Model(image, network(changed), name=f"augmented_{network.name}")
 
 
 def compile_two_branch(
@@ -165,13 +107,27 @@ def compile_two_branch(
         age_loss: A Keras loss on years, e.g. `mae` or `huber`.
         age_loss_weight: Weight of the age loss, per year.
         gender_loss_weight: Weight of the cross-entropy.
+
+    Raises:
+        InputError: A number is out of its range, or Keras knows no such loss.
     """
+    learning_rate = read_value("learning_rate", learning_rate, number(0, above=True))
+    age_loss_weight = read_value("age_loss_weight", age_loss_weight, number(0))
+    gender_loss_weight = read_value("gender_loss_weight", gender_loss_weight, number(0))
+    if not age_loss_weight and not gender_loss_weight:
+        raise InputError("age_loss_weight and gender_loss_weight are both 0: nothing is learnt")
+    age_loss = read_value("age_loss", age_loss, str, is_text=True)
+    try:
+        keras.losses.get(age_loss)
+    except ValueError as error:
+        raise InputError(f"age_loss: Keras has no loss {age_loss!r}; mae is one") from error
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss={"age_years": age_loss, "gender": "sparse_categorical_crossentropy"},
         loss_weights={"age_years": age_loss_weight, "gender": gender_loss_weight},
         # Read these: Keras' own `age_years_loss` and `gender_loss` overweigh a short batch.
-        metrics={
+        # Weighted, for the images that fill up a batch for several devices weigh nothing.
+        weighted_metrics={
             "age_years": [keras.metrics.MeanAbsoluteError(name="mae")],  # age_years_mae, years
             "gender": [
                 keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"),
@@ -216,7 +172,7 @@ def callbacks(
     """Makes what watches a training.
 
     The best epoch is the one with the lowest `val_loss`: the weighted sum of both heads' losses
-    on the validation split, so that both heads decide together.
+    on the validation split, so that neither head alone decides.
 
     Args:
         network: The plain network; its best epoch is saved as `model.keras`.
@@ -226,27 +182,34 @@ def callbacks(
             at the regular end, the best epoch's weights are put back.
         learning_rate_patience: Epochs without a better one after which the learning rate shrinks.
         learning_rate_factor: What it is then multiplied by.
-        learning_rate_decay: What it is also multiplied by after every epoch; 1 leaves it.
+        learning_rate_decay: What it is multiplied by after every epoch besides; 1 leaves it.
 
     Returns:
         Callbacks for `fit`.
+
+    Raises:
+        InputError: A number is out of its range.
     """
+    epochs, factor = whole_number(1, MAX_EPOCHS), number(0, 1, above=True, below=True)
+    patience = read_value("early_stopping_patience", early_stopping_patience, epochs)
+    rate_patience = read_value("learning_rate_patience", learning_rate_patience, epochs)
+    rate_factor = read_value("learning_rate_factor", learning_rate_factor, factor)
+    rate_decay = read_value("learning_rate_decay", learning_rate_decay, number(0, 1, above=True))
     run_dir = Path(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
     return [
         StopAtNaN(run_dir),
-        NetworkCheckpoint(network, run_dir / MODEL_FILE, save_model, monitor=monitor, mode="min"),
+        SameStatistics(network),
         keras.callbacks.TensorBoard(run_dir / LOGS_DIR, write_graph=False),
         keras.callbacks.LearningRateScheduler(
-            lambda epoch, learning_rate: learning_rate * (learning_rate_decay if epoch else 1.0)
+            lambda epoch, learning_rate: learning_rate * (rate_decay if epoch else 1.0)
         ),
         keras.callbacks.ReduceLROnPlateau(
-            monitor, mode="min", patience=learning_rate_patience, factor=learning_rate_factor
+            monitor, mode="min", patience=rate_patience, factor=rate_factor
         ),
         keras.callbacks.EarlyStopping(
-            monitor, mode="min", patience=early_stopping_patience, restore_best_weights=True
+            monitor, mode="min", patience=patience, restore_best_weights=True
         ),
-        HistoryFile(run_dir / HISTORY_FILE),  # last: the others add to what it writes
+        RunFiles(network, run_dir, monitor),  # last: the others add to the history that it writes
     ]
 
 
@@ -296,33 +259,36 @@ def train(
         The history: one row an epoch, as in `history.csv`.
 
     Raises:
-        InputError: An image is missing or broken; the message names it. Or the loss became NaN.
+        InputError: A keyword is out of its range; an image is missing or broken, the message names
+            it; the loss became NaN; or another training is at work in the folder.
+        OSError: A file cannot be written; the error names it.
     """
     run_dir = Path(run_dir)
-    aside = set_aside(run_dir)
-    if aside and verbose:
-        print(f"the training that was in {run_dir} is now in {aside}")
+    # All that can be wrong with the keywords is found before an earlier training is moved.
+    epochs = read_value("epochs", epochs, whole_number(1, MAX_EPOCHS))
     image_size = network.input_shape[1:3]
-    train_data = make_dataset(train_frame, image_size, batch_size, training=True, seed=seed)
-    val_data = make_dataset(val_frame, image_size, batch_size)
+    devices = network.distribute_strategy.num_replicas_in_sync
+    train_data = make_dataset(train_frame, image_size, batch_size, True, seed, devices)
+    val_data = make_dataset(val_frame, image_size, batch_size, devices=devices)
     # Variables must be made where the network's are: on every GPU.
     with network.distribute_strategy.scope():
         model = with_augmentation(network, seed, **(augmentation or {}))
         compile_two_branch(model, learning_rate, age_loss, age_loss_weight, gender_loss_weight)
     watchers = callbacks(network, run_dir, **(watching or {}))
-    start_run(
-        run_dir,
-        {
-            "data": " ".join(dict.fromkeys(train_frame.get("folder", []))),
-            "network": network.name,
-            "parameters": network.count_params(),
-            "image_size": list(image_size) if len(set(image_size)) > 1 else image_size[0],
-            "train_count": len(train_frame),
-            "val_count": len(val_frame),
-            "constants": dict(constants or {}),
-        },
-    )
-    with named_broken_images(train_frame, val_frame):
+    facts = {
+        "data": " ".join(dict.fromkeys(train_frame.get("folder", []))),
+        "network": network.name,
+        "parameters": network.count_params(),
+        "image_size": list(image_size) if len(set(image_size)) > 1 else image_size[0],
+        "train_count": len(train_frame),
+        "val_count": len(val_frame),
+        "constants": dict(constants or {}),
+    }
+    with at_work_in(run_dir), named_broken_images(train_frame, val_frame):
+        aside = set_aside(run_dir)
+        if aside and verbose:
+            print(f"the training that was in {run_dir} is now in {aside}")
+        start_run(run_dir, facts)
         model.fit(
             train_data,
             validation_data=val_data,

@@ -1,45 +1,42 @@
-"""What watches a training: saves its best epoch, writes its history, ends it at a NaN."""
+"""What watches a training: keeps its history and its best epoch, ends it at a NaN."""
 
 import math
 import time
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
-from imdb_wiki.results import MODEL_FILE
+from imdb_wiki.model_files import save_model
+from imdb_wiki.results import EPOCH_NOTE, HISTORY_FILE, MODEL_FILE
 
 
-class NetworkCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Saves the plain network whenever the model around it got better.
+class SameStatistics(keras.callbacks.Callback):
+    """Gives all devices the same batch norm statistics before each validation: their means.
 
-    The model being fitted also holds augmentation and an optimizer, which only training needs.
+    Each device follows the means and variances of its own share of the images. A saved model has
+    those of the first device only, which is not what was validated.
     """
 
-    def __init__(self, network: keras.Model, path: str | PathLike, save: Callable, **kwargs):
-        """Remembers the network to save.
+    def __init__(self, network: keras.Model):
+        """Remembers the network."""
+        super().__init__()
+        self._network = network
 
-        Args:
-            network: What to save, uncompiled.
-            path: Where to, ending in `.keras`.
-            save: Saves a model, given it and the path.
-            **kwargs: Of `keras.callbacks.ModelCheckpoint`, e.g. `monitor`.
-        """
-        super().__init__(path, save_best_only=True, **kwargs)
-        self.network = network
-        self._save = save
-
-    def _save_model(self, epoch, batch, logs):
-        if self._should_save_model(epoch, batch, logs, self.filepath):
-            self._save(self.network, self.filepath)
+    def on_test_begin(self, logs=None):
+        """Averages the statistics over the devices."""
+        for variable in self._network.non_trainable_variables:
+            of_devices = getattr(variable.value, "values", ())  # only several devices have several
+            if len(of_devices) > 1:
+                variable.assign(np.mean([one.numpy() for one in of_devices], axis=0))
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Ends a training when its loss becomes NaN, before a model of NaNs is saved."""
+    """Ends a training whose loss is NaN or infinite, before a model of NaNs is saved."""
 
     def __init__(self, run_dir: Path):
         """Remembers the folder, to say whether a model of an earlier epoch is there."""
@@ -70,14 +67,29 @@ class StopAtNaN(keras.callbacks.Callback):
         )
 
 
-class HistoryFile(keras.callbacks.Callback):
-    """Rewrites `history.csv` after each epoch: one row an epoch, with its seconds."""
+class RunFiles(keras.callbacks.Callback):
+    """Writes `history.csv` after each epoch, then `model.keras` if that epoch was the best so far.
 
-    def __init__(self, path: Path):
-        """Remembers where to."""
+    Each file is written whole. A process may be killed between the two: then the history has a row
+    more than the model knows of. So the model's file notes its epoch, and `results.run_row` goes by
+    that.
+
+    What is saved is the plain network: the model being fitted holds augmentation and an optimizer
+    around it, which nobody needs afterwards.
+    """
+
+    def __init__(self, network: keras.Model, run_dir: str | PathLike, monitor: str = "val_loss"):
+        """Remembers what to save, and where to.
+
+        Args:
+            network: The plain network.
+            run_dir: Folder of both files.
+            monitor: The quantity that decides which epoch is the best, lower is better.
+        """
         super().__init__()
-        self._path = path
+        self._network, self._run_dir, self._monitor = network, Path(run_dir), monitor
         self._rows: list[dict] = []
+        self._best = math.inf
         self._started_seconds = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -85,10 +97,16 @@ class HistoryFile(keras.callbacks.Callback):
         self._started_seconds = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the epoch's row."""
+        """Adds the epoch's row, and saves the network if it was never better."""
+        logs = dict(logs or {})
+        if self._monitor not in logs:
+            raise InputError(f"monitor: {self._monitor!r} is none of {', '.join(logs)}")
         seconds = round(time.perf_counter() - self._started_seconds, 1)
-        self._rows.append({"epoch": epoch, **(logs or {}), "seconds": seconds})
-        write_whole(self._path, self.frame().to_csv(index=False))
+        self._rows.append({"epoch": epoch, **logs, "seconds": seconds})
+        write_whole(self._run_dir / HISTORY_FILE, self.frame().to_csv(index=False))
+        if logs[self._monitor] < self._best:
+            self._best = logs[self._monitor]
+            save_model(self._network, self._run_dir / MODEL_FILE, EPOCH_NOTE.format(epoch))
 
     def frame(self) -> pd.DataFrame:
         """The rows so far."""

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from imdb_wiki import compact_training
+from imdb_wiki import compact_state, compact_training
 from imdb_wiki.augmentation import Augmentation, augment
 from imdb_wiki.compact_batches import (
     epoch_rows,
@@ -169,12 +169,12 @@ def test_a_stopped_training_goes_on_with_the_very_losses(prepared_dir, whole, tm
     # A process of its own, killed from inside as soon as its first epoch is on disk.
     code = (
         "import os, sys; from imdb_wiki import compact_training as c; from tests import "
-        "test_compact_training as t; from pathlib import Path; keep = c._keep_state\n"
+        "test_compact_training as t; from pathlib import Path; keep = c.keep_state\n"
         "def killed(network, history, run_dir, epochs):\n"
         "    keep(network, history, run_dir, epochs)\n"
         "    if epochs == 1: os.kill(os.getpid(), 9)\n"
         "c.compact_cnn = t.tiny_cnn\n"
-        "c._keep_state = killed\n"
+        "c.keep_state = killed\n"
         "recipe = t.replace(t.SMALL, start_from=sys.argv[3], norm_batches=0)\n"
         "c.train_compact([sys.argv[1]], Path(sys.argv[2]), recipe, verbose=0)"
     )
@@ -320,6 +320,70 @@ def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):
     (tmp_path / "state-1.weights.h5").touch()
     with pytest.raises(InputError, match="differs in epochs, learning_rate"):
         train_compact([prepared_dir], tmp_path, replace(SMALL, learning_rate=1.0), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "history.csv", "run.json"])
+def test_a_training_of_another_kind_in_the_folder_is_refused(prepared_dir, tmp_path, name):
+    (tmp_path / name).write_text("the notebook's")
+    with pytest.raises(InputError, match="holds a training of another kind: name another folder"):
+        train_compact([prepared_dir], tmp_path, SMALL, verbose=0)
+    assert (tmp_path / name).read_text() == "the notebook's"
+    assert {path.name for path in tmp_path.iterdir()} == {name, ".lock"}
+
+
+@pytest.mark.parametrize("changed", ["nothing", "rows", "images", "network"])
+def test_a_training_does_not_go_on_over_other_data(prepared_dir, whole, tmp_path, changed):
+    run_dir = shutil.copytree(whole.run_dir, tmp_path / "run")
+    data = shutil.copytree(prepared_dir, tmp_path / "data")
+    first = shutil.copy(whole.recipe.start_from, tmp_path / "first.keras")
+    recipe = replace(whole.recipe, start_from=str(first))
+    written = json.loads((run_dir / "recipe.json").read_text())
+    written |= {"data": [str(data)], "start_from": str(first)}  # only the places are others
+    (run_dir / "recipe.json").write_text(json.dumps(written))
+    if changed == "nothing":
+        first.unlink()  # it has started, and needs that network no more
+        continued = train_compact((data,), str(run_dir), recipe, verbose=0)
+        assert (stem_kernel(continued) == stem_kernel(whole.network)).all()
+        return
+    if changed == "rows":
+        table = pd.read_csv(data / "train.csv")
+        table[::-1].to_csv(data / "train.csv", index=False)  # the same faces in another order
+    elif changed == "images":
+        for path in data.glob("crop/train/*/*.jpg"):
+            write_noise(path, 32, 32)  # as after a preparation with another margin
+    else:
+        save_model(tiny_cnn(48), first)
+    said = {"rows": "the prepared folders", "images": "the images", "network": "the network"}
+    with pytest.raises(InputError, match=f"^{run_dir}: {said[changed]}.*changed since") as told:
+        train_compact(data, run_dir, recipe, verbose=0)
+    assert "\n" not in str(told.value)
+
+
+def test_a_state_that_is_none_is_said_in_one_line(whole, tmp_path):
+    (state,) = whole.run_dir.glob("state-2*")
+    content = state.read_bytes()
+    network = tiny_cnn(None)
+    compact_training.compile_compact(network, whole.recipe, 3)
+    assert compact_state.restored(network, whole.run_dir)[1] == 2
+    other = content.replace(b"stem_conv", b"stem_vnoc")  # of another network
+    for damaged in (b"", content[: len(content) // 2], b"no HDF5" * 500, other):
+        (tmp_path / state.name).write_bytes(damaged)
+        with pytest.raises(InputError, match=r"state-2\.weights\.h5 is no whole state") as told:
+            compact_state.restored(network, tmp_path)
+        assert "\n" not in str(told.value)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_in_one_line(prepared_dir, tmp_path):
+    broken = tiny_cnn(48)
+    broken.get_layer("gender").kernel.assign(
+        np.full(broken.get_layer("gender").kernel.shape, np.nan)
+    )
+    save_model(broken, tmp_path / "first.keras")
+    recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
+    with pytest.raises(InputError, match=r"^loss is NaN or infinite in epoch 1: [^\n]*$"):
+        train_compact([prepared_dir], tmp_path / "run", recipe, verbose=0)
+    assert not list((tmp_path / "run").glob("*.keras"))
+    assert not list((tmp_path / "run").glob("state*"))
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):

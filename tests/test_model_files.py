@@ -260,7 +260,7 @@ def other_python(tmp_path_factory) -> Path:
     """An environment with JAX, the lightest of the backends that every Keras 3 has."""
     folder = tmp_path_factory.mktemp("old_keras")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    packages = ("jax[cpu]==0.10.2", "numpy==2.4.6", "h5py==3.16.0", f"keras=={OLDEST}")
+    packages = ("jax[cpu]==0.10.2", "numpy==2.4.6", "h5py==3.16.0", "packaging", f"keras=={OLDEST}")
     install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
     subprocess.run(install, check=True)
     return folder / "bin" / "python"

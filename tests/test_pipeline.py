@@ -98,6 +98,67 @@ def test_batches_are_uint8_with_labels_and_a_short_last_one(prepared_dir):
 
 
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("devices", [2, 3, 4])
+def test_batches_for_several_devices_can_be_shared_equally(prepared_dir, training, devices):
+    frame = read_split(prepared_dir, "train").assign(age=range(10))
+    for count, batch_size in ((1, 8), (5, 4), (9, 16), (10, 3)):
+        data = make_dataset(frame[:count], 8, batch_size, training, devices=devices)
+        batches = list(data)
+        sizes = {images.shape[0] for images, *_ in batches}
+        assert len(batches) == len(data) and len(sizes) == 1 and sizes.pop() % devices == 0
+        ages = np.concatenate([labels["age_years"][:, 0] for _, labels, *_ in batches])
+        assert set(ages) == set(range(count))
+        if not training:
+            weights = np.concatenate([weights for *_, weights in batches])
+            assert ages[weights > 0].tolist() == list(range(count))
+            assert weights.mean() == pytest.approx(1)
+    if training:  # which images fill up the last batch is drawn from the seed, too
+        epochs = [
+            [make_dataset(frame, 8, 3, True, seed, devices) for _ in range(2)] for seed in (1, 2)
+        ]
+        (first, again), (other, _) = epochs
+        assert epoch(first) == epoch(again) != epoch(other)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"batch_size": 0}, "batch_size: 0 is not from 1 to"),
+        ({"batch_size": "16"}, "batch_size: '16' is not a whole number"),
+        ({"batch_size": 16.0}, "batch_size: 16.0 is not a whole number"),
+        ({"image_size": 0}, "image_size: 0 is not from 1 to 4096"),
+        ({"image_size": (8, 8, 3)}, "neither a side nor"),
+        ({"image_size": None}, "image_size: None is not a whole number"),
+        ({"seed": -1}, "seed: -1 is not from 0 to"),
+    ],
+)
+def test_a_number_that_makes_no_batches_is_named(prepared_dir, keywords, message):
+    frame = read_split(prepared_dir, "train")
+    with pytest.raises(InputError, match=message):
+        make_dataset(frame, **{"image_size": 8, "batch_size": 4} | keywords)
+
+
+def test_no_rows_make_no_batches(prepared_dir):
+    with pytest.raises(InputError, match="there are no images"):
+        make_dataset(read_split(prepared_dir, "train")[:0], 8, 4)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ([], "no prepared folder was given"),
+        (None, "None is neither a prepared folder nor a list"),
+        ("twice", "is named twice"),
+    ],
+)
+def test_folders_that_are_none_are_named(prepared_dir, folders, message):
+    if folders == "twice":
+        folders = [prepared_dir, f"{prepared_dir}/../{prepared_dir.name}"]
+    with pytest.raises(InputError, match=message):
+        read_split(folders, "train")
+
+
+@pytest.mark.parametrize("training", [False, True])
 def test_labels_stay_with_their_images(prepared_dir, training):
     data = make_dataset(read_split(prepared_dir, "train"), 32, 4, training=training)
     for images, labels in data.unbatch():

@@ -1,10 +1,11 @@
-"""A run's folder and row, the results table, and the count of test readings."""
+"""A run's folder, and what its row in the results table says."""
 
 import csv
 import json
 import shutil
 import subprocess
-import threading
+import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 
 from imdb_wiki import results
 from imdb_wiki.errors import InputError
+from tests.conftest import REPOSITORY
 
 
 def test_each_run_gets_a_folder_of_its_own(tmp_path):
@@ -30,6 +32,45 @@ def test_each_run_gets_a_folder_of_its_own(tmp_path):
         results.new_run_dir(wanted, "replace")
 
 
+def test_a_run_gets_no_folder_that_is_something_else(tmp_path, monkeypatch):
+    for name in ("", " ", None, 3):
+        with pytest.raises(InputError, match="name one, such as runs/sample"):
+            results.new_run_dir(name)
+    (tmp_path / "train.csv").touch()
+    with pytest.raises(InputError, match="is a prepared folder"):
+        results.new_run_dir(tmp_path)
+    with pytest.raises(InputError, match="is a file"):
+        results.new_run_dir(tmp_path / "train.csv")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here" / "model.keras").touch()
+    assert results.new_run_dir(".") == tmp_path / "here-2"
+
+
+def test_two_processes_do_not_get_the_same_folder(tmp_path):
+    code = (
+        "import sys; from imdb_wiki import results; folder = results.new_run_dir(sys.argv[1])\n"
+        "print(folder, flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=REPOSITORY, **pipes) as other:
+        assert other.stdout.readline().strip() == str(tmp_path / "run")
+        with pytest.raises(InputError, match="another one is about to begin"):
+            results.new_run_dir(tmp_path / "run", "refuse")
+        with (
+            pytest.raises(InputError, match="another training is at work there"),
+            results.at_work_in(tmp_path / "run"),
+        ):
+            pass
+        assert results.new_run_dir(tmp_path / "run") == tmp_path / "run-2"
+        other.communicate("\n")
+    # The other one has ended without a training.
+    assert results.new_run_dir(tmp_path / "run") == tmp_path / "run"
+    with results.at_work_in(tmp_path / "run"):
+        pass
+
+
 def test_an_earlier_training_is_set_aside_whole_and_no_other_file(tmp_path):
     assert results.set_aside(tmp_path) is None
     for number in (1, 2):
@@ -42,6 +83,19 @@ def test_an_earlier_training_is_set_aside_whole_and_no_other_file(tmp_path):
     assert names == ["earlier-1", "earlier-2", "notebook.ipynb"]
 
 
+def test_a_move_that_was_killed_goes_on(tmp_path):
+    (tmp_path / "earlier-1").mkdir()
+    (tmp_path / "earlier-2.part").mkdir()
+    (tmp_path / "earlier-2.part" / "model.keras").touch()
+    (tmp_path / "history.csv").touch()
+    assert results.set_aside(tmp_path) == tmp_path / "earlier-2"
+    names = sorted(path.name for path in (tmp_path / "earlier-2").iterdir())
+    assert names == ["history.csv", "model.keras"]
+    (tmp_path / "earlier-3.part").mkdir()  # all was moved, only the name was not changed
+    assert results.set_aside(tmp_path) == tmp_path / "earlier-3"
+    assert results.set_aside(tmp_path) is None
+
+
 def test_constants_are_the_capital_names_that_json_can_hold():
     names = {"SEED": 0, "DIRS": [Path("a"), "b"], "_HIDDEN": 1, "In": [1], "lower": 2, "NONE": None}
     names |= {"MODULE": csv, "RATES": (0.1, 1e-3), "FRAME": pd.DataFrame()}
@@ -49,7 +103,7 @@ def test_constants_are_the_capital_names_that_json_can_hold():
     assert results.constants_of(names) == expected
 
 
-def write_run(run_dir, epochs, **constants):
+def write_run(run_dir, epochs, metrics=None, saved_epoch=None, **constants):
     run_dir.mkdir(exist_ok=True)
     results.start_run(run_dir, {"data": "data/sample", "constants": constants})
     frame = pd.DataFrame({"epoch": range(epochs), "val_loss": [3.0, 1.0, 2.0][:epochs]})
@@ -57,26 +111,52 @@ def write_run(run_dir, epochs, **constants):
     frame["val_gender_cross_entropy"] = 0.25
     frame["seconds"] = 30.0
     frame.to_csv(run_dir / "history.csv", index=False)
+    if saved_epoch is not None:
+        with zipfile.ZipFile(run_dir / "model.keras", "w") as archive:
+            archive.comment = b"epoch %d" % saved_epoch
+    if metrics is not None:
+        (run_dir / "validation").mkdir()
+        (run_dir / "validation" / "metrics.json").write_text(json.dumps(metrics))
+    return run_dir, "val", run_dir / "validation"
 
 
 def test_a_row_tells_what_was_run_and_not_what_was_wanted(tmp_path):
-    write_run(tmp_path, 3, EPOCHS=50, SEED=4, PREPARED_DIRS=[Path("data/sample")])
-    row = results.run_row(tmp_path, "val", {"count": 7, "age_mae_years": 8.00001, "name": "x"})
+    metrics = {"count": 7, "age_mae_years": 8.00001, "name": "x", "by_gender": {"male": 1}}
+    run = write_run(tmp_path, 3, metrics, EPOCHS=50, SEED=4, PREPARED_DIRS=[Path("data/sample")])
+    row = results.run_row(*run)
     expected = {"epochs": 3, "epochs_set": 50, "seed": 4, "best_epoch": 2, "split": "val"}
     expected |= {"val_age_mae_years": 8.0, "val_age_mae_years_by_epoch": "9.00 8.00 8.50"}
     expected |= {"training_minutes": 1.5, "count": 7, "age_mae_years": 8.0, "data": "data/sample"}
     assert {name: row[name] for name in expected} == expected
     assert row["prepared_dirs"] == ["data/sample"]
     assert {"time", "started", "commit", "hardware", "run_dir"} <= row.keys()
-    assert "name" not in row and "constants" not in row
+    assert not {"name", "constants", "by_gender"} & row.keys()
+
+
+@pytest.mark.parametrize("saved_epoch", [0, 1, 2])
+def test_a_row_is_of_the_epoch_whose_model_is_there(tmp_path, saved_epoch):
+    # Killed between the history and the model, the model is of an epoch before the best.
+    row = results.run_row(*write_run(tmp_path, 3, {"count": 7}, saved_epoch))
+    assert row["best_epoch"] == saved_epoch + 1
+    assert row["val_age_mae_years"] == [9.0, 8.0, 8.5][saved_epoch]
+
+
+def test_a_row_needs_all_of_its_files(tmp_path):
+    run = write_run(tmp_path / "run", 3)
+    with pytest.raises(InputError, match=r"metrics\.json"):
+        results.run_row(*run)
+    with pytest.raises(InputError, match=r"model\.keras is of an epoch that history\.csv lacks"):
+        results.run_row(*write_run(tmp_path / "other", 1, {"count": 7}, saved_epoch=4))
+    (tmp_path / "run" / "history.csv").unlink()
+    with pytest.raises(InputError, match="no epoch of a training was finished here"):
+        results.run_row(*run)
 
 
 @pytest.mark.parametrize("content", [b"", b"a;b\n1;2\n", b"epoch,val_loss\n"])
 def test_a_history_that_is_none_is_said(tmp_path, content):
-    write_run(tmp_path, 1)
     (tmp_path / "history.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"history\.csv"):
-        results.run_row(tmp_path, "val", {})
+        results.read_history(tmp_path / "history.csv")
 
 
 def test_what_lies_beside_a_model_tells_of_its_training(tmp_path):
@@ -90,32 +170,6 @@ def test_what_lies_beside_a_model_tells_of_its_training(tmp_path):
     card = {"training": {"data": ["wiki"], "seed": 6}}
     (tmp_path / "compact.json").write_text(json.dumps(card))
     assert results.training_facts(shipped) == {"trained_with_data": ["wiki"], "seed": 6}
-
-
-def test_a_test_split_counts_who_reads_it(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
-    first.mkdir(), second.mkdir()
-    (sentence,) = results.count_test_reading([first], "runs/1/model.keras")
-    assert "has been read once, now" in sentence and str(first) in sentence
-    sentences = results.count_test_reading([first, second], "runs/2/model.keras")
-    assert "2 times, this one included" in sentences[0] and "once" in sentences[1]
-    readings = pd.read_csv(first / "test_reads.csv")
-    assert readings["model"].tolist() == ["runs/1/model.keras", "runs/2/model.keras"]
-    assert sorted(path.name for path in first.iterdir()) == ["test_reads.csv"]
-
-
-def test_the_results_table_grows_rows_and_columns(tmp_path):
-    path = tmp_path / "results" / "results.csv"
-    results.append_result(path, {"seed": 0, "note": 'a, "quoted"\nnote'})
-    results.append_result(path, {"age_mae_years": 8.5, "seed": 1})
-    results.append_result(path, {"seed": 2})
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["seed", "note", "age_mae_years"]
-    assert [row["seed"] for row in rows] == ["0", "1", "2"]
-    assert rows[0]["note"] == 'a, "quoted"\nnote'
-    assert [row["age_mae_years"] for row in rows] == ["", "8.5", ""]
-    assert [file.name for file in path.parent.iterdir()] == ["results.csv"]
 
 
 def test_the_commit_marks_changed_files(tmp_path, monkeypatch):
@@ -139,58 +193,3 @@ def test_the_commit_marks_changed_files(tmp_path, monkeypatch):
 
 def test_hardware_is_named():
     assert "core" in results.hardware() or "×" in results.hardware()
-
-
-# The same row as spreadsheets save it.
-ONE_ROW = {
-    "byte order mark": "\ufeffdata,seed,age_mae_years\ndata/sample,0,8.1\n".encode(),
-    "Windows-1252": "data,seed,age_mae_years,remark\ndata/sample,0,8.1,größer\n".encode("cp1252"),
-    "semicolons": b"data;seed;age_mae_years\ndata/sample;0;8,1\n",
-    "tabs, UTF-8": b"data\tseed\tage_mae_years\ndata/sample\t0\t8.1\n",
-    "CRLF": b"data,seed,age_mae_years\r\ndata/sample,0,8.1\r\n",
-    "an empty line": b"data,seed,age_mae_years\ndata/sample,0,8.1\n\n,,\n",
-    "a cell beyond": b"data,seed,age_mae_years\ndata/sample,0,8.1,good one\n",
-    "semicolons, mark, CRLF": "\ufeffdata;seed;age_mae_years\r\ndata/sample;0;8,1\r\n".encode(),
-}
-
-
-@pytest.mark.parametrize("name", ONE_ROW)
-def test_a_table_that_a_spreadsheet_has_saved_gets_its_row(tmp_path, name):
-    path = tmp_path / "results.csv"
-    path.write_bytes(ONE_ROW[name])
-    results.append_result(path, {"data": "data/sample", "seed": 1, "age_mae_years": 8.5})
-    table = pd.read_csv(path, encoding="utf-8")
-    assert table["age_mae_years"].tolist() == [8.1, 8.5]
-    assert table["seed"].tolist() == [0, 1]
-    assert table.columns.tolist()[:3] == ["data", "seed", "age_mae_years"]
-    extra = [cell for cell in table.iloc[0, 3:] if isinstance(cell, str)]
-    expected = {"Windows-1252": ["größer"], "a cell beyond": ["good one"]}
-    assert extra == expected.get(name, [])
-
-
-def test_an_empty_name_keeps_no_table_and_an_empty_file_becomes_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    results.append_result("", {"seed": 1})
-    assert list(tmp_path.iterdir()) == []
-    Path("results.csv").touch()
-    results.append_result("results.csv", {"seed": 1})
-    assert Path("results.csv").read_text() == "seed\n1\n"
-
-
-def test_runs_that_end_at_once_all_get_their_rows(tmp_path):
-    path, start = tmp_path / "results.csv", threading.Barrier(4)
-
-    def append(seed):
-        start.wait()
-        for repeat in range(5):
-            results.append_result(path, {"seed": seed, f"column_{seed}": repeat})
-
-    threads = [threading.Thread(target=append, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    table = pd.read_csv(path)
-    assert table["seed"].value_counts().tolist() == [5] * 4
-    assert all(sorted(table[f"column_{seed}"].dropna()) == [0, 1, 2, 3, 4] for seed in range(4))
-    assert [file.name for file in tmp_path.iterdir()] == ["results.csv"]

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import keras
@@ -154,7 +155,7 @@ def test_a_loss_that_is_no_number_ends_training_and_leaves_the_good_model(frames
     good = two_branch_cnn(**SMALL)
     training.save_model(good, tmp_path / "model.keras")
     with pytest.raises(InputError, match=r"loss is NaN or infinite in epoch 1: .*learning rate"):
-        run(frames, tmp_path, age_loss_weight=float("inf"))
+        run(frames, tmp_path, age_loss_weight=1e38)  # times some years, this overflows
     assert not (tmp_path / "model.keras").exists()
     kept = keras.saving.load_model(tmp_path / "earlier-1" / "model.keras")
     assert all(np.array_equal(*pair) for pair in zip(kept.weights, good.weights, strict=True))
@@ -171,7 +172,9 @@ def test_a_second_training_in_the_folder_keeps_the_first(frames, tmp_path, capsy
     # Where nobody watches, one line an epoch is all that is written.
     assert [line.split("  ")[0] for line in said[1:]] == ["epoch 1/2", "epoch 2/2"]
     assert "validation" in said[1] and "years" in said[1] and "%" in said[1]
-    row = run_row(tmp_path, "val", {"age_mae_years": 8.12345, "train_majority_gender": "male"})
+    metrics = {"age_mae_years": 8.12345, "train_majority_gender": "male"}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    row = run_row(tmp_path, "val", tmp_path)
     assert row["epochs"] == row["epochs_set" if "epochs_set" in row else "epochs"] == 2
     assert row["run_dir"] == str(tmp_path) and row["age_mae_years"] == 8.1235
     assert row["train_count"] == 10 and row["val_count"] == 5
