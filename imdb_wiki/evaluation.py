@@ -29,7 +29,9 @@ from imdb_wiki.intervals import COVERAGE, age_interval, calibrate
 from imdb_wiki.journal import write_whole
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.metrics import by_group, score
+from imdb_wiki.metrics_text import summary
 from imdb_wiki.model_files import load_model, refuse_nan
+from imdb_wiki.own_files import Kind, refuse_foreign
 from imdb_wiki.results import (
     append_result,
     count_test_reading,
@@ -39,6 +41,7 @@ from imdb_wiki.results import (
     rounded,
     training_facts,
 )
+from imdb_wiki.results_table import refuse_other_table
 from imdb_wiki.splits import warning_of_seen_faces
 
 if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
@@ -216,6 +219,28 @@ class Evaluation:
     figures: "dict[str, Figure]"  # by the name of their file
 
 
+# How the files of an evaluation are recognized, each by its name.
+_FILE_KINDS = {
+    "metrics.json": Kind("evaluation", (b'"age_mae_years"',)),
+    "predictions.csv": Kind("table of predictions", (b"predicted_age_years",)),
+}
+_FIGURE_KIND = Kind("figure", (b"Matplotlib",))
+
+
+def look_first(output_dir: Path) -> None:
+    """Refuses a folder in which an evaluation would replace somebody else's files.
+
+    Raises:
+        InputError: A file has the name of one of `write_evaluation`, which has not written it.
+    """
+    from imdb_wiki.evaluation_plots import FIGURE_NAMES
+
+    for name, kind in _FILE_KINDS.items():
+        refuse_foreign(output_dir / name, kind)
+    for name in FIGURE_NAMES:
+        refuse_foreign(output_dir / "figures" / f"{name}.png", _FIGURE_KIND)
+
+
 def write_evaluation(
     output_dir: str | Path,
     frame: pd.DataFrame,
@@ -236,12 +261,14 @@ def write_evaluation(
         All that was written.
 
     Raises:
-        InputError: An answer is NaN: the training of the model has failed.
+        InputError: An answer is NaN: the training of the model has failed. Or the folder holds
+            files of the same names that this function has not written.
     """
     from imdb_wiki import evaluation_plots, plots  # here: the measures need no matplotlib
 
     refuse_nan(predictions, "the network")
     output_dir = Path(output_dir)
+    look_first(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     tables = by_group(frame, predictions, train_frame, interval_constants)
     metrics = score(frame, predictions, train_frame, interval_constants)
@@ -259,63 +286,6 @@ def write_evaluation(
     text = json.dumps(metrics, indent=2, ensure_ascii=False)
     write_whole(output_dir / "metrics.json", text + "\n")  # last: it says that all is there
     return Evaluation(metrics, tables, table, figures)
-
-
-def beside_constant_answers(metrics: dict) -> pd.DataFrame:
-    """Puts each measure beside what one gets without looking at any face.
-
-    Args:
-        metrics: Of `score`.
-
-    Returns:
-        A table to show: one row a measure, with units.
-    """
-    rows = {
-        "mean age error, years": ("age_mae_years", "median_age_mae_years", "{:.2f}"),
-        "age within 5 years": ("age_cs5", "median_age_cs5", "{:.1%}"),
-        "gender right": ("gender_accuracy", "majority_accuracy", "{:.1%}"),
-        "gender cross-entropy": ("gender_cross_entropy", "frequency_cross_entropy", "{:.3f}"),
-    }
-    columns = ("the network", "without looking at faces")
-    return pd.DataFrame.from_dict(
-        {
-            title: [form.format(metrics[name]) for name in names]
-            for title, (*names, form) in rows.items()
-        },
-        orient="index",
-        columns=columns,
-    )
-
-
-def group_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Picks out of a table of `by_group` what a person wants to see, as texts with units."""
-    return pd.DataFrame(
-        {
-            "faces": table["count"].map("{:,.0f}".format),
-            "mean age error, years": table["age_mae_years"].map("{:.2f}".format),
-            "… of the median": table["median_age_mae_years"].map("{:.2f}".format),
-            "mean age too old by, years": table["age_bias_years"].map("{:+.2f}".format),
-            "gender right": table["gender_accuracy"].map("{:.1%}".format),
-            "… of the majority": table["majority_accuracy"].map("{:.1%}".format),
-        }
-    )
-
-
-def summary(metrics: dict) -> str:
-    """Says the metrics in one line, each beside its baseline."""
-    text = (
-        "{count:,} images · age error {age_mae_years:.2f} years (95% interval "
-        "{age_mae_years_low:.2f}–{age_mae_years_high:.2f}; always the median "
-        "{median_age_mae_years:.2f}) · within 5 years {age_cs5:.1%} ({median_age_cs5:.1%}) · "
-        "gender accuracy {gender_accuracy:.1%} (always the majority {majority_accuracy:.1%}) · "
-        "cross-entropy {gender_cross_entropy:.3f} ({frequency_cross_entropy:.3f})"
-    ).format(**metrics)
-    if "age_interval_coverage" in metrics:
-        text += (
-            " · {coverage:.0%} age intervals hold {age_interval_coverage:.1%}, "
-            "{age_interval_width_years:.1f} years wide"
-        ).format(**metrics["age_interval"] | metrics)
-    return text
 
 
 @says_errors_in_one_line
@@ -362,6 +332,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="answer with the mean of two passes, for the image and its mirror image",
     )
     options = parser.parse_args(arguments)
+    look_first(options.output_dir)
+    table_path = options.results_csv or options.output_dir / "results.csv"
+    refuse_other_table(table_path, ["age_mae_years"])
     start_tensorflow()
     from imdb_wiki.pipeline import read_split
 
@@ -394,7 +367,7 @@ def main(arguments: list[str] | None = None) -> int:
         "commit": current_commit(),
     }
     row |= {n: v for n, v in training_facts(options.model).items() if n not in row}
-    append_result(options.results_csv or options.output_dir / "results.csv", row)
+    append_result(table_path, row)
     print(summary(metrics))
     if options.split == "test":
         print(*count_test_reading(options.prepared_dirs, options.model), sep="\n")

@@ -38,6 +38,12 @@ MEDIAN_FACES = 5  # a decade of fewer gets no median: it would be one of these f
 COUNT_COLOURS = LinearSegmentedColormap.from_list("counts", ["#5A9BCB", "#0B4F8A", "#0A0F2C"])
 
 
+FIGURE_NAMES = (  # of their files, in the order in which they are shown
+    *("predicted_against_true", "error_by_group", "cumulative_score"),
+    *("reliability", "best_and_worst_faces", "gender_confusion"),
+)
+
+
 def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
     """Draws every picture of an evaluation.
 
@@ -48,14 +54,15 @@ def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict
     Returns:
         Figures by the name of their file.
     """
-    return {
-        "predicted_against_true": predicted_against_true(table),
-        "error_by_group": error_by_group(tables),
-        "cumulative_score": cumulative_curve(table),
-        "reliability": reliability_diagram(table),
-        "best_and_worst_faces": best_and_worst_faces(table),
-        "gender_confusion": gender_confusion(table),
-    }
+    figures = (
+        predicted_against_true(table),
+        error_by_group(tables),
+        cumulative_curve(table),
+        reliability_diagram(table),
+        best_and_worst_faces(table),
+        gender_confusion(table),
+    )
+    return dict(zip(FIGURE_NAMES, figures, strict=True))
 
 
 @styled

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from imdb_wiki.labels import GENDER_NAMES
 
@@ -66,11 +67,14 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     """
     rendered = io.BytesIO()
     figure.savefig(rendered, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
-    picture = Image.open(rendered).convert("RGB")
+    drawn = Image.open(rendered)
+    about = PngInfo()  # by this a figure is recognized, so that nobody else's picture is replaced
+    about.add_text("Software", drawn.info["Software"])
+    picture = drawn.convert("RGB")
     if not any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage)):
         picture = picture.quantize(256, dither=Image.Dither.NONE)
     packed = io.BytesIO()
-    picture.save(packed, "png", optimize=True)
+    picture.save(packed, "png", optimize=True, pnginfo=about)
     return packed.getvalue()
 
 

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -44,7 +44,8 @@ def append_result(csv_path: str | PathLike, row: Mapping[str, object]) -> Path |
 
     Raises:
         OSError: The table cannot be written, and there is no other place for the row.
-        InputError: The table is damaged, and there is no other place; it stays as it is.
+        InputError: The table is damaged or holds something else, such as the rows of a prepared
+            folder, and there is no other place; it stays as it is.
     """
     if not str(csv_path):
         return None
@@ -68,12 +69,33 @@ def _append(csv_path: Path, row: Mapping[str, object]) -> None:
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(csv_path.parent):
         columns, rows = _read_table(csv_path) if csv_path.exists() else ([], [])
+        _refuse_other_kind(csv_path, columns, row)
         columns += [name for name in row if name not in columns]
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows([*rows, row])
         write_whole(csv_path, text.getvalue())
+
+
+def refuse_other_table(csv_path: Path, row: Iterable[str]) -> None:
+    """Refuses a file that is no table for such rows, before what they tell is computed.
+
+    Args:
+        csv_path: The table; it need not exist.
+        row: Columns that only such rows have.
+
+    Raises:
+        InputError: It is damaged or holds something else, such as the rows of a prepared folder.
+    """
+    if csv_path.exists():
+        _refuse_other_kind(csv_path, _read_table(csv_path)[0], row)
+
+
+def _refuse_other_kind(csv_path: Path, columns: list[str], row: Iterable[str]) -> None:
+    own = set(row) - {"time", "data"}  # many tables have columns of these names
+    if columns and not own & set(columns):
+        raise InputError(f"{csv_path} is another kind of table: it begins with {columns[0]}")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imdb_wiki import evaluation
+from imdb_wiki import evaluation, metrics_text
 from imdb_wiki.errors import InputError
 from imdb_wiki.networks import two_branch_cnn
 from imdb_wiki.pipeline import read_split
@@ -94,7 +94,7 @@ def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(
     assert evaluation.main([str(argument) for argument in arguments]) == 0
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["age_interval"]["count"] == 12
-    assert "90% age intervals hold" in evaluation.summary(metrics)
+    assert "90% age intervals hold" in metrics_text.summary(metrics)
     assert evaluation.main([str(argument) for argument in [*arguments, "--flip_averaging"]]) == 0
     results = pd.read_csv(tmp_path / "out" / "results.csv")
     assert results["count"].tolist() == [7, 7]
@@ -119,6 +119,20 @@ def model_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
     save_model(two_branch_cnn(**SMALL), path)
     return path
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "predictions.csv", "figures/reliability.png", "results.csv"]
+)
+def test_the_command_replaces_nobody_elses_file(prepared_dir, model_path, tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("day,distance_km\nMonday,8\n")
+    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path)
+    assert done.returncode == 2
+    assert str(path) in done.stderr and done.stderr.count("\n") == 1
+    assert path.read_text() == "day,distance_km\nMonday,8\n"
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
 
 
 def test_the_command_writes_metrics_predictions_and_figures(prepared_dir, model_path, tmp_path):

@@ -176,3 +176,11 @@ def test_a_row_is_kept_where_the_tables_folder_is_read_only(tmp_path, capsys):
     assert pd.read_csv(tmp_path / "run" / "results.csv")["seed"].tolist() == [1]
     assert "Read-only file system" in capsys.readouterr().err
     assert sentence.endswith("cannot be written (Read-only file system): not counted")
+
+
+def test_a_table_of_something_else_gets_no_row(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("filename,age,gender\na.jpg,20,1\n")
+    with pytest.raises(InputError, match=r"train\.csv is another kind of table: .*filename"):
+        append_result(path, {"data": "data/sample", "seed": 1})
+    assert path.read_text() == "filename,age,gender\na.jpg,20,1\n"
