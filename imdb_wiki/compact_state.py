@@ -109,8 +109,12 @@ def keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs:
     # First the history: a row whose state is missing is left out when the training goes on.
     write_whole(run_dir / HISTORY_FILE, pd.DataFrame(history).to_csv(index=False))
     write_whole(run_dir / STATE_FILE.format(epochs), _state(network))
+    _remove_states_before(run_dir, epochs)
+
+
+def _remove_states_before(run_dir: Path, epochs: int) -> None:
     for number, path in _states(run_dir).items():
-        if number != epochs:
+        if number < epochs:
             path.unlink()
 
 
@@ -153,6 +157,7 @@ def restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
         raise InputError(
             f"{path} is no whole state of this training: {first_line(error)}"
         ) from error
+    _remove_states_before(run_dir, epochs)  # killed before it could
     history_path = run_dir / HISTORY_FILE
     if not history_path.exists():
         return [], epochs
