@@ -55,7 +55,7 @@ from imdb_wiki.progress import EpochProgress
 from imdb_wiki.recipe import Recipe
 from imdb_wiki.results import MODEL_FILE, at_work_in
 from imdb_wiki.training import ONE_FACE, make_variables_of_fit, seed_everything
-from imdb_wiki.watchers import StopAtNaN
+from imdb_wiki.watchers import StopAtNaN, full_disk_or_memory_named
 
 
 class _AveragingAdamW(keras.optimizers.AdamW):
@@ -216,7 +216,7 @@ def _trained(
         start_seconds = time.perf_counter()
         size = size_of_epoch(recipe, epoch)
         val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size)
-        with named_broken_images(train_frame, val_frame):
+        with full_disk_or_memory_named(), named_broken_images(train_frame, val_frame):
             logs = network.fit(
                 training_batches(train_frame, recipe, epoch, taught),
                 validation_data=val_batches.map(

@@ -26,7 +26,7 @@ from imdb_wiki.results import LOGS_DIR, at_work_in, hardware, set_aside, start_r
 # And these, where the notebook looks for them.
 from imdb_wiki.results import append_result as append_result
 from imdb_wiki.results import current_commit as current_commit
-from imdb_wiki.watchers import RunFiles, SameStatistics, StopAtNaN
+from imdb_wiki.watchers import RunFiles, SameStatistics, StopAtNaN, full_disk_or_memory_named
 
 MAX_EPOCHS = 10_000  # more is a mistake
 
@@ -284,7 +284,11 @@ def train(
         "val_count": len(val_frame),
         "constants": dict(constants or {}),
     }
-    with at_work_in(run_dir), named_broken_images(train_frame, val_frame):
+    with (
+        at_work_in(run_dir),
+        full_disk_or_memory_named(),
+        named_broken_images(train_frame, val_frame),
+    ):
         aside = set_aside(run_dir)
         if aside and verbose:
             print(f"the training that was in {run_dir} is now in {aside}")

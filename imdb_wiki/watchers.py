@@ -1,18 +1,46 @@
-"""What watches a training: keeps its history and its best epoch, ends it at a NaN."""
+"""What watches a training: keeps its history and best epoch, ends it at a NaN or a full disk."""
 
+import contextlib
+import errno
 import math
+import os
+import re
 import time
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
 from imdb_wiki.model_files import save_model
 from imdb_wiki.results import EPOCH_NOTE, HISTORY_FILE, MODEL_FILE
+
+
+@contextlib.contextmanager
+def full_disk_or_memory_named() -> Iterator[None]:
+    """Turns TensorFlow's error for a full disk or memory into one that says what to do.
+
+    TensorBoard's files are written by TensorFlow itself, whose error of a full disk is the one of a
+    full memory.
+
+    Raises:
+        OSError: The disk is full; the error names the file.
+        InputError: The memory is full.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        file = re.search(r"(\S+); No space left on device", error.message)
+        if file:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file[1]) from error
+        raise InputError(
+            "the device's memory is full: take a smaller batch size, or smaller images"
+        ) from error
 
 
 class SameStatistics(keras.callbacks.Callback):

@@ -1,6 +1,5 @@
 """Trainings that are killed at each of their writes, or run out of room, and go on."""
 
-import json
 import os
 import re
 import subprocess
@@ -72,7 +71,7 @@ def main():
 if len(sys.argv) == 4:
     sys.exit(main())
 
-# Killed at each write, and then left or continued. A process forked from this one has TensorFlow imported already.
+# Killed at each write, and then left or continued. Forked processes have TensorFlow imported.
 for kill_at in range(1, 1000):
     place = f"{run_dir}-{kill_at}"
     if (child := os.fork()) == 0:
