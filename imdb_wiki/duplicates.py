@@ -1,7 +1,7 @@
 """The same picture twice: identical files, and near-identical ones that a perceptual hash finds.
 
-A picture that stands in the data under several people or names would be learnt in training and
-asked for in the test. Whatever shows the same picture is therefore kept in one split.
+The same picture may be in the data several times, under several people or file names. If it were in
+both training and test, the test result would be too good. So all its copies are kept in one split.
 """
 
 import itertools
@@ -18,24 +18,24 @@ from scipy.sparse.csgraph import connected_components
 
 from imdb_wiki.hashes import read_grey
 
-# Of 64 bits. Measured on 30,934 WIKI crops and 18,983 UTKFace chips: at 2 nearly all pairs are the
-# same picture, at 4 half are, beyond 6 none is.
+# Of 64 bits. Measured on 30,934 WIKI crops and 18,983 UTKFace crops: of the pairs that differ in 2
+# bits nearly all are the same picture, in 4 bits half, in more than 6 bits none.
 MAX_DISTANCE_BITS = 4
-# Of the pixels' grey values. On the same pairs the same picture, compressed again or brightened,
-# gets 0.95 to 1; two aligned faces of different people get up to 0.92.
+# Correlation of the pixels' grey values. Measured on the same pairs: the same picture, compressed
+# again or brightened, has 0.95 to 1; two aligned faces of different people have up to 0.92.
 MIN_CORRELATION = 0.95
-_COMPARED_PIXELS = 64  # a side; finer than the hash's 32, coarse enough to forgive compression
-_BANDS = 7  # 4 changed bits leave at least 3 of 7 bands as they were
+_COMPARED_PIXELS = 64  # per side; finer than the hash's 32, coarse enough to ignore compression
+_BANDS = 7  # if 4 bits differ, at least 3 of 7 bands are equal
 
 
 def contradicting(table: pd.DataFrame) -> pd.Series:
-    """Finds identical files whose ages or genders contradict: nobody knows which is right.
+    """Finds identical files with different ages or genders: no one can say which label is right.
 
     Args:
-        table: columns `digest`, `age`, `gender` and `rule`; rows with a rule are not asked.
+        table: columns `digest`, `age`, `gender` and `rule`; rows with a rule are ignored.
 
     Returns:
-        `(rows,)` whether the row's file stands in the data with another age or gender too.
+        `(rows,)` whether the row's file is also in the data with another age or gender.
     """
     passed = table[table["rule"] == ""]
     by_file = (passed.groupby("digest")[["age", "gender"]].nunique() > 1).any(axis=1)
@@ -43,16 +43,17 @@ def contradicting(table: pd.DataFrame) -> pd.Series:
 
 
 def near_pairs(hashes: np.ndarray) -> np.ndarray:
-    """Pairs of different hashes at most `MAX_DISTANCE_BITS` apart, without comparing all to all.
+    """Finds pairs of hashes that differ in at most `MAX_DISTANCE_BITS`, without comparing them all.
 
-    Two such hashes agree in at least three of seven bands, so they are neighbours when the hashes
-    are sorted by those three bands, for one of the 35 choices of three.
+    The 64 bits are divided into seven bands. Two such hashes are equal in at least three bands. So
+    for each of the 35 choices of three bands the hashes are sorted by these bands, and only hashes
+    with equal bands are compared.
 
     Args:
-        hashes: `(count,)` uint64, no two the same.
+        hashes: `(count,)` uint64, all different.
 
     Returns:
-        `(pairs, 2)` indices, the smaller first, no pair twice.
+        `(pairs, 2)` indices, the smaller one first; each pair once.
     """
     edges = np.linspace(0, 64, _BANDS + 1).astype(np.uint64)
     bands = [
@@ -81,14 +82,14 @@ def same_picture_pairs(
     """Finds which images show the same picture.
 
     Args:
-        digests: `(images,)` of the files' bytes.
-        hashes: `(images,)` uint64, of `perceptual_hashes`.
-        names: `(images,)` of the files to look at where hashes are near.
-        folder: where they are.
+        digests: `(images,)` digests of the files' bytes.
+        hashes: `(images,)` uint64, from `perceptual_hashes`.
+        names: `(images,)` the files; they are opened and compared where hashes are similar.
+        folder: the folder of the files.
 
     Returns:
-        Identical and near-identical pairs, each `(pairs, 2)` indices. A picture that stands in
-        several places is paired with one of them only; the pairs are links, to be joined.
+        Identical pairs and near-identical pairs, each `(pairs, 2)` indices. Not all pairs are
+        listed: of several copies, each is paired with one other. `joined` makes groups of them.
     """
     file_numbers, _ = pd.factorize(digests)
     _, first_of_file = np.unique(file_numbers, return_index=True)
@@ -102,7 +103,7 @@ def same_picture_pairs(
     def same(first: int, second: int) -> bool:
         return float(pixels(first) @ pixels(second)) >= MIN_CORRELATION
 
-    # Of the images with one hash only those that differ from each other are asked any further.
+    # Of the images with the same hash, only those that look different are compared any further.
     different_with_hash: dict[int, list[int]] = defaultdict(list)
     near = []
     for image in first_of_file.tolist():
@@ -129,7 +130,7 @@ def joined(groups: np.ndarray, pairs: Iterable[np.ndarray]) -> np.ndarray:
         pairs: arrays `(pairs, 2)` of images that must stay together.
 
     Returns:
-        `(images,)` integers: the groups, some of them now one.
+        `(images,)` integers: the groups after joining.
     """
     _, numbers = np.unique(groups, return_inverse=True)
     links = numbers[np.concatenate([np.empty((0, 2), dtype=np.int64), *pairs])]
@@ -140,11 +141,11 @@ def joined(groups: np.ndarray, pairs: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _normalised(grey: np.ndarray) -> np.ndarray:
-    """Small, without mean and of length 1: two such vectors' product is their correlation."""
+    """The small grey picture as a vector with mean 0 and length 1: products are correlations."""
     side = (_COMPARED_PIXELS, _COMPARED_PIXELS)
     vector = cv2.resize(grey, side, interpolation=cv2.INTER_AREA).ravel().astype(np.float32)
     vector -= vector.mean()
     length = float(np.linalg.norm(vector))
-    if length < 1.0:  # one plain colour: the same as any other, and as nothing else
+    if length < 1.0:  # one plain colour: equal to other plain pictures only
         return np.full_like(vector, 1 / _COMPARED_PIXELS)
     return vector / length

@@ -1,11 +1,11 @@
-"""The named rules: which rows are left out, and by which rule first."""
+"""The named rules: which rows are left out, and which rule is the first that applies."""
 
 import numpy as np
 import pandas as pd
 
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
 
-# In the order in which they are asked; a row falls to the first that holds.
+# In the order in which they are applied; a row is rejected by the first rule that applies to it.
 TABLE_RULES = ("bad_name", "no_face", "low_score", "second_face", "no_gender", "bad_age")
 IMAGE_RULES = ("missing_file", "unreadable_image")
 DUPLICATE_RULES = ("repeated_row", "contradicting_duplicate")
@@ -13,17 +13,17 @@ RULES = (*TABLE_RULES, *IMAGE_RULES, *DUPLICATE_RULES)
 
 
 def first_broken_rule(table: pd.DataFrame, min_score: float) -> pd.DataFrame:
-    """Asks the rules that need no image, all rows at once.
+    """Applies the rules that need no image, to all rows at once.
 
-    Scores are asked only where the data set brings them (UTKFace has none).
+    Rules about scores are used only if the data set has scores (UTKFace has none).
 
     Args:
         table: as `imdb_wiki.sources` makes it.
-        min_score: the least face score that is kept.
+        min_score: the lowest face score that is kept.
 
     Returns:
-        One row a row of the table: `rule`, "" where every rule is passed, and `detail`, the value
-        that broke it.
+        One row for each row of the table: `rule`, the first rule that rejects it ("" if it is
+        kept), and `detail`, the value that made the rule apply.
     """
     never = pd.Series(False, index=table.index)
     scored = never if "bad_name" in table else ~never
@@ -54,13 +54,14 @@ def first_broken_rule(table: pd.DataFrame, min_score: float) -> pd.DataFrame:
 
 
 def repeated_rows(table: pd.DataFrame) -> pd.Series:
-    """Finds rows that say of one photo what an earlier row says too.
+    """Finds rows that repeat an earlier row: same photo, same labels.
 
-    Of rows with one `source`, age and gender the first is kept. Rows that contradict each other
-    are not among them: they are identical files, and fall to `contradicting_duplicate`.
+    Of the rows with the same `source`, age and gender the first is kept. Rows with the same photo
+    but other labels are not found here: they are identical files, and the rule
+    `contradicting_duplicate` rejects them.
 
     Returns:
-        `(rows,)` whether the row says nothing new.
+        `(rows,)` whether the row repeats an earlier one.
     """
     passed = table["rule"] == ""
     return passed & table[passed].duplicated(["source", "age", "gender"]).reindex(

@@ -1,4 +1,4 @@
-"""Perceptual hashes of crops; apart from their use, so that worker processes start light."""
+"""Perceptual hashes of crops, in a module of their own so that worker processes start quickly."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ def perceptual_hashes(images: list[tuple[int, str]], folder: Path) -> list[tuple
     """64-bit pHash of each image (http://phash.org), as ImageHash computes it.
 
     Args:
-        images: a number and a file name each.
-        folder: where the files are.
+        images: the number and the file name of each image.
+        folder: the folder of the files.
 
     Returns:
-        The number and the hash of each.
+        The number and the hash of each image.
     """
     return [
         (number, int(str(imagehash.phash(Image.fromarray(read_grey(folder / name)))), 16))

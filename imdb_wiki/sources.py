@@ -1,8 +1,8 @@
-"""imdb.mat, wiki.mat or UTKFace file names → one table, one row a photo.
+"""imdb.mat, wiki.mat or UTKFace file names → one table, one row for each photo.
 
-The table's columns, whatever the source: `source` (the photo's path as the data set writes it),
-`age` (years, NaN unknown), `gender` (0 female, 1 male, NaN unknown), `identity` ("" nobody's),
-`face_score` (−inf no face), `second_face_score` (NaN no second face).
+The table has the same columns for every data set: `source` (the photo's path as the data set writes
+it), `age` (years; NaN: unknown), `gender` (0 female, 1 male; NaN: unknown), `identity` (the person;
+"": unknown), `face_score` (−inf: no face), `second_face_score` (NaN: no second face).
 """
 
 import io
@@ -17,7 +17,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.photos import file_names
 
-# IMDB's takes 0.9 GB to read; a file of 8 MB may unpack to as many GB.
+# IMDB's .mat takes 0.9 GB to read; a compressed file of 8 MB may unpack to 8 GB.
 MAX_MEMORY_BYTES = 4_000_000_000
 TOO_MUCH_MEMORY = "takes more than 4 GB of memory to read, so it is not the data set's .mat"
 STRUCT_NAMES = ("imdb", "wiki")
@@ -34,14 +34,14 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
 
     Args:
         mat: the content of a MATLAB 5 file.
-        path: what to call it in an error.
+        path: the file's name for error messages.
         struct_name: `imdb` or `wiki`, the variable inside.
 
     Returns:
         The struct's fields by name, each flattened to `(rows,)`.
 
     Raises:
-        InputError: not a MATLAB 5 file, cut, too large for the memory, or without the struct.
+        InputError: not a MATLAB 5 file, truncated, too large for the memory, or without the struct.
     """
     try:
         variables = scipy.io.loadmat(io.BytesIO(mat), variable_names=[struct_name])
@@ -51,7 +51,7 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
         raise InputError(
             f"{path}: a MATLAB 7.3 (HDF5) file; save it in MATLAB with -v7, as the original is"
         ) from None
-    except Exception as error:  # SciPy raises whatever the damaged bytes lead it to
+    except Exception as error:  # damaged bytes make SciPy raise errors of many types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable MATLAB file ({reason})") from None
     struct = variables.get(struct_name)
@@ -62,10 +62,10 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
 
 
 def _another_struct(mat: bytes) -> str:
-    """Says what to do where the other data set's struct is in the file."""
+    """Says what to do if the file holds the other data set's struct."""
     try:
         inside = [name for name, _, _ in scipy.io.whosmat(io.BytesIO(mat))]
-    except Exception:  # as above; what is wrong has been found already
+    except Exception:  # as above; the caller reports the error anyway
         return ""
     others = [name for name in STRUCT_NAMES if name in inside]
     return f", but '{others[0]}': add --dataset {others[0]}" if others else ""
@@ -78,11 +78,11 @@ def table_of_mat(mat: bytes, path: Path, struct_name: str) -> pd.DataFrame:
 
     Args:
         mat: the content of a MATLAB 5 file.
-        path: what to call it in an error.
+        path: the file's name for error messages.
         struct_name: `imdb` or `wiki`, the variable inside.
 
     Raises:
-        InputError: as `load_mat`, and for fields that are missing, of another type or length.
+        InputError: as `load_mat`; also if a field is missing or has the wrong type or length.
     """
     fields = load_mat(mat, path, struct_name)
     identity_field = "celeb_id" if struct_name == "imdb" else "name"
@@ -117,13 +117,14 @@ def table_of_mat(mat: bytes, path: Path, struct_name: str) -> pd.DataFrame:
 
 
 def table_of_utkface(names: list[str]) -> pd.DataFrame:
-    """Reads ages and genders from UTKFace's file names, turning its gender to 0 female, 1 male.
+    """Reads ages and genders from UTKFace's file names; converts gender to 0 female, 1 male.
 
-    UTKFace names no person, scores no face and shows one face a chip. A name with a missing or
-    impossible field has `age` and `gender` NaN and says so in the extra column `bad_name`.
+    UTKFace has no person names and no face scores, and each picture shows one face. If a name has
+    a missing or impossible field, `age` and `gender` are NaN and the extra column `bad_name` is
+    true.
 
     Args:
-        names: paths relative to UTKFace's folder, in the order the table shall have.
+        names: paths relative to UTKFace's folder, in the order of the table's rows.
     """
     table = pd.DataFrame({"source": names})
     parts = file_names(table["source"]).str.extract(_UTKFACE_NAME)
@@ -143,7 +144,7 @@ def _as_numbers(path: Path, name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _as_texts(cells: np.ndarray) -> list[str]:
-    """MATLAB's cells of texts, `(rows,)` arrays of arrays; what is no text becomes ""."""
+    """Converts MATLAB's cells of texts, `(rows,)` arrays of arrays; other values become ""."""
     if cells.dtype.kind != "O":
         return [str(cell) for cell in cells] if cells.dtype.kind == "U" else [""] * len(cells)
     return [

@@ -16,19 +16,20 @@ from imdb_wiki.photos import file_names
 def split_groups(
     groups: np.ndarray, names: pd.Series, shares: tuple[float, ...], seed: int
 ) -> np.ndarray:
-    """Deals whole groups to the splits so that each gets its share of rows.
+    """Assigns whole groups to the splits so that each split gets its share of the rows.
 
-    A group's place comes from a digest of its names and the seed, and the splits are cut out of
-    the groups in that order. So a row more or less, or two groups that are found to be one, move
-    a few groups at the cuts and no others: on another machine, at another crop size or with more
-    photos, test is still what test was. Groups of several rows are cut first; the single ones
-    then even the shares out.
+    The groups are sorted by a digest of their names and the seed. The first part of this order is
+    one split, the next part the next split, and so on. If a few rows are added or removed, or two
+    groups are joined, only a few groups near the boundaries between the parts change their split.
+    So the test split stays nearly the same on another machine, with another crop size or with more
+    photos. Groups of several rows are assigned first; groups of one row then fill each split up to
+    its share.
 
     Args:
-        groups: `(rows,)` integers; rows of one number stay together.
+        groups: `(rows,)` integers; rows with the same number stay together.
         names: `(rows,)` texts, the row's person or photo.
-        shares: one positive number a split, summing to 1.
-        seed: of the order.
+        shares: one positive number for each split; they sum to 1.
+        seed: changes the order of the groups.
 
     Returns:
         `(rows,)` index of the split of each row.
@@ -50,12 +51,12 @@ def split_groups(
 
 
 def listed_splits(groups: np.ndarray, names: pd.Series, listed: dict[str, set[str]]) -> np.ndarray:
-    """Deals groups as a list says: to test or val where any of their photos is listed, else train.
+    """Assigns groups by a list: to test or val if any of their photos is listed there, or to train.
 
     Args:
-        groups: `(rows,)` integers; rows of one number stay together.
-        names: `(rows,)` of the photos.
-        listed: `val` and `test`, each the photos' `name_digests`.
+        groups: `(rows,)` integers; rows with the same number stay together.
+        names: `(rows,)` the photos' names.
+        listed: for `val` and `test`, the `name_digests` of the listed photos.
 
     Returns:
         `(rows,)` index in `SPLIT_NAMES` of each row's split.
@@ -70,9 +71,9 @@ def listed_splits(groups: np.ndarray, names: pd.Series, listed: dict[str, set[st
 
 
 def name_digests(names: pd.Series) -> pd.Series:
-    """What a split's list calls a photo: 12 hexadecimal digits from its file name alone.
+    """A photo's name in a split list: 12 hexadecimal digits, computed from its file name alone.
 
-    The folder does not count: it is another one wherever the data set lies.
+    The folder is not used, because it is different on every machine.
 
     Args:
         names: `(rows,)` paths with forward slashes.
@@ -82,16 +83,16 @@ def name_digests(names: pd.Series) -> pd.Series:
 
 
 def split_list_text(frames: dict[str, pd.DataFrame]) -> str:
-    """Lists which photos are in val and test, for `--split_file`; names and labels stay out.
+    """Lists which photos are in val and test, for `--split_file`, without names and labels.
 
     Args:
-        frames: by split, rows with a column `source`; one that is missing lists none.
+        frames: for each split, rows with a column `source`; a split that is missing is empty.
 
     Returns:
         The content of the JSON file.
 
     Raises:
-        InputError: the rows do not say their source.
+        InputError: the rows have no column `source`.
     """
     listed = {split: [] for split in SPLIT_NAMES[1:]}
     for split, rows in frames.items():
@@ -110,7 +111,7 @@ def read_split_list(path: Path) -> dict[str, set[str]]:
     """Reads what `write_split_list` wrote.
 
     Raises:
-        InputError: there is no such file, or it is none.
+        InputError: the file does not exist, or is not such a list.
     """
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))
@@ -122,18 +123,18 @@ def read_split_list(path: Path) -> dict[str, set[str]]:
 
 
 def warning_of_seen_faces(path: str | Path, frame: pd.DataFrame) -> str:
-    """Says where a split mixes faces that the model has not learnt from with others.
+    """Warns if a split holds faces that the model may have been trained on.
 
     Args:
-        path: The model's file; `<name>_split.json` beside it lists what its training left out.
+        path: The model's file; `<name>_split.json` beside it lists the faces kept out of training.
         frame: Rows of `read_split` with a `source`.
 
     Returns:
-        A sentence; "" where there is no list, or all faces or none are on it (data that the model
-        never met is not listed either).
+        A sentence; "" if there is no list, if all faces are on it, or if none is (then the data is
+        another data set, which the model was not trained on).
 
     Raises:
-        InputError: There is a file of that name, and it is no list.
+        InputError: There is a file with that name, but it is not such a list.
     """
     path = Path(path)
     list_path = path.with_name(f"{path.stem}_split.json")
@@ -150,7 +151,7 @@ def warning_of_seen_faces(path: str | Path, frame: pd.DataFrame) -> str:
 
 
 def person_numbers(identity: pd.Series) -> np.ndarray:
-    """Numbers the people: equal identities share a number, an empty one is a person of its own.
+    """Numbers the people: equal identities get the same number, each empty one a new number.
 
     Args:
         identity: `(rows,)` texts.
@@ -166,14 +167,14 @@ def person_numbers(identity: pd.Series) -> np.ndarray:
 
 
 def split_shares(split_ratio: float, test_ratio: float) -> dict[str, float]:
-    """The share of each split by name; validation is the rest, no test at a `test_ratio` of 0."""
+    """The share of each split, by name; validation gets the rest. 0 for the test: no test split."""
     rest = round(1 - split_ratio - test_ratio, 9)  # 1 − 0.7 − 0.3 is not quite 0 in floats
     shares = (split_ratio, rest, test_ratio)
     return {name: share for name, share in zip(SPLIT_NAMES, shares, strict=True) if share > 0}
 
 
 def _digests(names: pd.Series, prefix: bytes = b"") -> np.ndarray:
-    """(rows,) uint64 of each text, the same on every machine."""
+    """`(rows,)` uint64, a digest of each text; the same on every machine."""
     texts = (prefix + name.encode(errors="surrogatepass") for name in names)
     digests = (int.from_bytes(blake2b(text, digest_size=8).digest()) for text in texts)
     return np.fromiter(digests, dtype=np.uint64, count=len(names))
