@@ -46,7 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="image files, or folders: all images in them and in their folders",
     )
     add("--crops", action="store_true", help="each photo is the crop of one face: search for none")
-    add = parser.add_argument_group("results, besides the table on the screen").add_argument
+    add = parser.add_argument_group("results, in addition to the table on the screen").add_argument
     add("--json", metavar="FILE", help="JSON file to write, - for the screen (default: none)")
     add("--csv", metavar="FILE", help="CSV file to write, - for the screen (default: none)")
     add(
@@ -119,7 +119,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from imdb_wiki.prediction_output import CsvWriter, JsonWriter, TableWriter, opened, printable
     from imdb_wiki.prediction_stream import list_photos, predict_photos
 
-    # What is quickly seen to be wrong is said before TensorFlow is there, which takes seconds.
+    # Wrong input is reported before TensorFlow is imported, which takes seconds.
     if not chosen.model.is_file():
         raise FileNotFoundError(f"no such model: {chosen.model}")
     photos = list_photos(chosen.photos, left_out=chosen.output_dir)
@@ -158,7 +158,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _done(write: Callable[..., object], *arguments: object) -> bool:
-    """Writes something; a file that cannot be written is said, and the others go on."""
+    """Writes something; a file that cannot be written is reported, and the others continue."""
     from tqdm import tqdm
 
     from imdb_wiki.prediction_output import SCREEN, printable

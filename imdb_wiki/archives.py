@@ -94,7 +94,7 @@ class _Archive:
         """The content of a .mat in the archive; the photos' paths then count from its folder.
 
         Raises:
-            InputError: there is none of that name, or it is damaged or too large.
+            InputError: the archive has no such member, or it is damaged or too large.
         """
         inside = [path for path in self._members if base_name(path) in MAT_NAMES]
         found = [path for path in inside if base_name(path) == name]

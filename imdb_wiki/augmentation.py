@@ -1,7 +1,7 @@
 """Strong but sane augmentation: what old, small, badly framed photos look like.
 
 Every change is drawn from the seed, the epoch and the step alone, so a training that was stopped
-sees the very same images when it goes on.
+sees the same images when it continues.
 """
 
 import tensorflow as tf

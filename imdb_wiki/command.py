@@ -145,7 +145,7 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
 
     Wrong input or a file that cannot be read or written: exit code 2, with the file's name. Ctrl-C:
     exit code 130, as shells expect; if the `KeyboardInterrupt` has a message, such as how to go on,
-    it is said as well. Standard output that nobody reads any more (`| head`): 141, and no word.
+    it is printed as well. Standard output whose reader has ended (`| head`): 141, no message.
     """
 
     @functools.wraps(main)
@@ -157,7 +157,7 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
         try:
             code = main(*arguments, **options)
             if sys.stdout is not None:
-                sys.stdout.flush()  # what cannot be written is said here, not while Python ends
+                sys.stdout.flush()  # an error of writing is reported here, not while Python ends
             return code
         except KeyboardInterrupt as why:
             return _stopped(*why.args)

@@ -46,7 +46,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def with_distribution(labels: dict, recipe: Recipe, taught: tf.Tensor | None = None) -> dict:
-    """Adds `age_distribution` (batch, 101): the label's bell, and what the teacher says of it."""
+    """Adds `age_distribution` (batch, 101): the label's normal curve, mixed with the teacher's."""
     bells = age_bells(labels["age_years"], recipe.label_width_years)
     if taught is not None:
         bells = (1 - recipe.teacher_weight) * bells + recipe.teacher_weight * taught

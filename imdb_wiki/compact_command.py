@@ -1,7 +1,7 @@
 """The command `python -m imdb_wiki.compact_training`: reads its options, then imports TensorFlow.
 
-A module of its own, because that import takes seconds: a wrong option is said, `--help` is printed
-and Ctrl-C is heard before it.
+A module of its own, because that import takes seconds: wrong options, `--help` and Ctrl-C are
+answered before it.
 """
 
 from pathlib import Path

@@ -22,7 +22,7 @@ TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions 
 
 
 def digest_of_rows(*frames: pd.DataFrame) -> str:
-    """Names the rows that a training goes by: it must not go on over others, or in other order."""
+    """Digest of a training's rows: it must not continue with other rows or another order."""
     digest = hashlib.blake2b(digest_size=8)
     for frame in frames:
         digest.update(frame[["filename", "age", "gender"]].to_csv(index=False).encode())
@@ -30,9 +30,9 @@ def digest_of_rows(*frames: pd.DataFrame) -> str:
 
 
 def digest_of_images(*frames: pd.DataFrame, count: int = 500) -> str:
-    """Names the pictures behind the rows, by some of each frame's: all would take minutes.
+    """Digest of some images of each frame: all of them would take minutes.
 
-    Prepared with another size or margin they have the same names, but all of them another content.
+    If prepared with another size or margin, they have the same names but other contents.
     """
     digest = hashlib.blake2b(digest_size=8)
     for frame in frames:
@@ -43,13 +43,13 @@ def digest_of_images(*frames: pd.DataFrame, count: int = 500) -> str:
 
 
 def digest_of_network(path: str) -> str | None:
-    """Names the network that a training starts from; None if it is there no more."""
+    """Digest of the network that a training starts from; None if the file is gone."""
     if not Path(path).is_file():
         return None
     return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()
 
 
-# What is said where something beside the recipe is not what it was.
+# The message if something other than the recipe has changed.
 _CHANGED = {
     "data_digest": "the prepared folders have changed",
     "images_digest": "the images in the prepared folders have changed",
@@ -72,7 +72,7 @@ def keep_recipe(run_dir: Path, recipe: dict) -> None:
     if has_begun and path.is_file():
         before = read_json(path)
         # Not compared is what an earlier version of this code did not write, and a network that
-        # the training has started from and needs no more.
+        # the training has started from, which it does not need any more.
         changed = [
             name
             for name, value in recipe.items()
@@ -98,7 +98,7 @@ def _states(run_dir: Path) -> dict[int, Path]:
 
 
 def keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs: int) -> None:
-    """Writes weights, optimizer and history; the new state stands before the old one goes.
+    """Writes weights, optimizer and history; removes the old state when the new one is complete.
 
     Args:
         network: The compiled network.

@@ -2,9 +2,9 @@
 
     python -m imdb_wiki.compact_training data/utkface data/wiki --run_dir runs/compact
 
-Started again with the same arguments it continues after the last whole epoch, with the very losses
-of a run that was never stopped: optimizer, schedule and averages are on disk, and all chance is
-drawn from the seed, the epoch and the step.
+If started again with the same arguments, it continues after the last complete epoch, with the
+losses of a run that was never stopped: optimizer, schedule, averages are on disk, and all random
+numbers come from the seed, the epoch and the step.
 
 A second training may start from the first (`--start_from`) and take its answers as part of the age
 labels (`--teacher_weight`); the first must have been trained on the same split.

@@ -30,7 +30,7 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class Job(NamedTuple):
-    """One photo to crop: where it stands in the table, where it is, what its crop is called."""
+    """One photo to crop: its row in the table, where it is, what its crop is called."""
 
     row: int
     photo: Photo
@@ -53,7 +53,7 @@ def decode(data: bytes, size: int) -> np.ndarray:
 
     Args:
         data: a file in any format of OpenCV's.
-        size: the pixels that the longer side shall keep at least, where it has them.
+        size: least number of pixels that the longer side keeps, if it has so many.
 
     Returns:
         `(height, width, 3)` uint8, BGR.
@@ -124,7 +124,7 @@ def _least_pixels(longer_side: int, size: int) -> int:
 
 
 def scaled(image: np.ndarray, scale: float) -> np.ndarray:
-    """Scales an image, averaging areas where it shrinks; the very same one at a scale of 1.
+    """Scales an image, averaging areas where it shrinks; returns it unchanged at a scale of 1.
 
     Args:
         image: `(height, width, 3)` uint8.

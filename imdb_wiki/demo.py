@@ -57,7 +57,7 @@ def answer(upload, model) -> tuple[str, str]:
         model: Of `prediction.load_predictor`.
 
     Returns:
-        The photo with boxes, and what is said of its faces, both as HTML.
+        The photo with boxes, and the answers for its faces, both as HTML.
     """
     from imdb_wiki.crops import UnreadableImageError
     from imdb_wiki.demo_results import faces_html, photo_html, sentence
@@ -161,7 +161,7 @@ def build_app(page, uploads, hosts: frozenset[str]):
 
 
 async def _sweep(page, uploads) -> None:
-    """Frees, again and again, the photos that nobody needs any more."""
+    """Frees the photos that are not needed any more, again and again."""
     while True:
         await asyncio.sleep(uploads.kept_seconds / 4)
         questions = page._queue.event_ids_to_events.values()  # of browsers that are still there
@@ -170,7 +170,7 @@ async def _sweep(page, uploads) -> None:
 
 
 async def _shorten(page, uploads) -> None:
-    """Replaces answers that nobody has fetched: Gradio keeps them, each with a photo, for ever."""
+    """Replaces answers that were never fetched: Gradio would keep them, each with a photo."""
     from imdb_wiki.demo_results import sentence
 
     before = set()

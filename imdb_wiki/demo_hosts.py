@@ -14,7 +14,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 def url_host(host: str) -> str:
-    """A host as it stands in an address: lower case, IPv6 in brackets and without its zone."""
+    """A host as it is written in an address: lower case, IPv6 in brackets and without its zone."""
     host = host.lower().strip("[]").partition("%")[0].removeprefix("::ffff:")  # IPv4 as IPv6
     return f"[{host}]" if ":" in host else host
 

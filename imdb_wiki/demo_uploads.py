@@ -20,7 +20,7 @@ from imdb_wiki.crops import MAX_PHOTO_BYTES
 from imdb_wiki.prediction_stream import PHOTO_SUFFIXES
 
 PHOTOS_KEPT = 200  # at once; each may hold an open file
-STALL_SECONDS = 30  # after which an upload that stands still is given up
+STALL_SECONDS = 30  # an upload that receives nothing for so long is given up
 CHUNK_BYTES = 2**16
 NO_ROOM = "Too many photos are on this page now. Please try again in a minute."
 Answer = TypeVar("Answer")

@@ -18,7 +18,7 @@ _KINDS = {
 }
 _OTHER_KIND = ("#F3F3F3", "#B5B5B5")
 # In units of one row of the network's diagram: a box's height, the gap between two columns, the
-# width of a letter of a layer's name and of what stands to the right of it.
+# width of a letter of a layer's name and of the text to its right.
 _LAYER_HEIGHT, _GAP, _LETTER, _REST = 0.72, 1.0, 0.165, 6.56
 _SIDE = 0.3  # how far beside the boxes a shortcut runs
 
@@ -174,7 +174,7 @@ def _places(
         ends[name] = set().union(*below) if below else {outputs.index(name)}
     x = {name: column * float(np.mean(list(ends[name]))) for name in parents}
     taken = set()
-    for name in parents:  # side branches that lead to the same output stand beside each other
+    for name in parents:  # side branches that lead to the same output are drawn side by side
         while (x[name], depth[name]) in taken:
             x[name] += column
         taken.add((x[name], depth[name]))

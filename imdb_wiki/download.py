@@ -60,7 +60,7 @@ def download(
     pauses_seconds: tuple[float, ...] = _PAUSES_SECONDS,
     stall_seconds: float = _STALL_SECONDS,
 ) -> None:
-    """Downloads an archive; it stands under its name only when it is whole.
+    """Downloads an archive; it gets its name only when it is complete.
 
     What has come so far waits in `<name>.part`, and beside it what the server said of the file. A
     later call continues there, unless the file has changed on the server, or the server cannot
@@ -68,7 +68,7 @@ def download(
 
     Args:
         url: where the file is.
-        path: where it shall stand; nothing is fetched where it does.
+        path: the file to write; if it exists, nothing is downloaded.
         sha256: the file's digest, 64 hexadecimal digits; None: it is not checked.
         pauses_seconds: how long to wait after each attempt in a row that brought little.
         stall_seconds: a connection that brings less than 8 kB a second for so long is given up.
@@ -245,7 +245,7 @@ class _Transfer:
         return total
 
     def _check_start(self) -> None:
-        """Looks whether an archive comes, and not a page that says why there is none."""
+        """Checks that the answer is an archive, and not a web page with an error."""
         start = os.pread(self._file.fileno(), tarfile.BLOCKSIZE, 0)
         if kind := other_kind(start):
             self._file.truncate(0)

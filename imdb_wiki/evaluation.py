@@ -164,7 +164,7 @@ def interval_constants_of(
         Constants of `intervals.calibrate`; None for a model that answers no distribution.
 
     Raises:
-        InputError: The `.json` is none, or the validation split is too small.
+        InputError: The `.json` is damaged, or the validation split is too small.
     """
     if "age_distribution" not in model.output:
         return None
@@ -190,7 +190,7 @@ def calibrate_on_validation(
         model: A model that answers an `age_distribution`.
         prepared_dirs: Folders of `imdb_wiki_preparation.py`.
         batch_size: Images a step.
-        coverage: Share of true ages that the intervals shall hold.
+        coverage: Share of true ages that the intervals are meant to contain.
         flip_averaging: As for `predict`.
 
     Returns:

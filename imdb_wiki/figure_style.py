@@ -68,7 +68,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     rendered = io.BytesIO()
     figure.savefig(rendered, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
     drawn = Image.open(rendered)
-    about = PngInfo()  # by this a figure is recognized, so that nobody else's picture is replaced
+    about = PngInfo()  # marks our figures, so that no other picture is replaced
     about.add_text("Software", drawn.info["Software"])
     picture = drawn.convert("RGB")
     if not any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage)):

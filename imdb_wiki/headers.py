@@ -32,7 +32,7 @@ class UnreadableImageError(ValueError):
 
 
 class JpegHeader(NamedTuple):
-    """What stands before a JPEG's pixels; the sides are 0 where there is no frame."""
+    """What a JPEG's header says; the sides are 0 if it has no frame."""
 
     height: int
     width: int

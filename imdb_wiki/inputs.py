@@ -32,7 +32,7 @@ def read_table(photos: Photos, dataset: str, db_path: Path | None) -> Table:
     Args:
         photos: where its photos are.
         dataset: `imdb`, `wiki`, `utkface` or `sample`.
-        db_path: the .mat; None where it lies with the photos, or there is none.
+        db_path: the .mat; None if it is beside the photos, or if the data set has none.
 
     Raises:
         InputError: it cannot be read.

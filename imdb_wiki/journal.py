@@ -1,11 +1,11 @@
 """What a run has done so far, on disk: a run that was killed continues where it stopped.
 
 `<output_dir>/.preparing` holds the arguments, the crops made so far and one journal line for each
-finished chunk of photos. A crop stands before its line does, so what the journal names is whole.
-When everything is in its place `report.json` is written and the folder removed.
+finished chunk of photos. Each crop is written before its line, so the journal has no partial crop.
+At the end `report.json` is written and the folder removed.
 
-A run with `overwrite` works in the same folder, beside the earlier result. That stays whole until
-the first new crop is to be put into its place; `replaced.json` says so, and what it is.
+A run with `overwrite` works in the same folder. The earlier result stays complete until the first
+new crop is moved to its final place; until then `replaced.json` holds the earlier arguments.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def write_together(contents: dict[Path, str | bytes]) -> None:
     except OSError as error:
         for part in partial.values():
             with contextlib.suppress(OSError):
-                part.unlink()  # a part takes room where there is none left
+                part.unlink()  # the disk may be full: do not leave half a file
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
@@ -72,7 +72,7 @@ class Journal:
     Args:
         output_dir: the folder; made by `begun` where it does not exist.
         arguments: all that decides the result, as JSON values by argument name.
-        overwrite: whether an earlier preparation in the folder shall be replaced.
+        overwrite: whether to replace an earlier preparation in the folder.
 
     Attributes:
         arguments: those given.
@@ -244,7 +244,7 @@ class Journal:
 
 
 def _lock(output_dir: Path, folder: Path) -> TextIO:
-    """Takes the folder for this process, until the file is closed or the process ends anyhow."""
+    """Takes the folder for this process, until the file is closed or the process ends."""
     lock = (folder / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

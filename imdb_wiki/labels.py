@@ -20,7 +20,7 @@ _EPOCH_SERIAL_DAY = 719_529  # 1 January 1970, where NumPy counts from
 def age_in_years(birth_serial_day: np.ndarray, year_taken: np.ndarray) -> np.ndarray:
     """Completed years on 1 July of the year a photo was taken.
 
-    The photo's day is unknown, so the middle of its year stands for it, as the data set's authors
+    The photo's day is unknown, so the middle of its year is taken, as the data set's authors
     propose (https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/); who has the birthday on 1 July
     has completed the year.
 

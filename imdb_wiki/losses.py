@@ -8,7 +8,7 @@ from imdb_wiki.networks import AGES_YEARS
 
 
 def age_bells(true_years, width_years: float):
-    """Makes distributions of ages from labels: a bell around each.
+    """Makes distributions of ages from labels: a normal curve around each.
 
     The label distribution of Gao et al., https://arxiv.org/abs/1611.01731, whose loss is the
     Kullback-Leibler divergence: neighbouring ages share what is learnt, and a label that is a year
@@ -16,7 +16,7 @@ def age_bells(true_years, width_years: float):
 
     Args:
         true_years: (batch, 1) in years.
-        width_years: Standard deviation of the bell.
+        width_years: Standard deviation of the normal curve.
 
     Returns:
         (batch, 101), each row's sum is 1.

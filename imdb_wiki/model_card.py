@@ -17,7 +17,7 @@ from imdb_wiki.journal import write_whole
 
 _PLACE = re.compile(r"<!-- (?P<name>[^>]+?) -->\n.*?<!-- end -->", re.DOTALL)
 _YEARS, _SIGNED, _SHARE, _WIDTH, _SMALL = "{:.2f}", "{:+.2f}", "{:.1%}", "{:.1f}", "{:.3f}"
-# What stands over a column, which of the metrics is in it, and how it is written; those with an
+# The title of a column, which of the metrics is in it, and how it is written; those with an
 # interval have its ends in metrics of their own.
 _AGE_AND_GENDER = (
     ("age error, years (95% interval)", "age_mae_years", _YEARS),

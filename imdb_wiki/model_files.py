@@ -99,7 +99,7 @@ def read_note(path: str | PathLike) -> str:
         path: A `.keras` file.
 
     Returns:
-        The note; empty where there is none, or no such file.
+        The note; empty if the file has none or does not exist.
     """
     try:
         with zipfile.ZipFile(path) as archive:

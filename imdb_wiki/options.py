@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
 
 
 def chosen_options(kind: type, options: dict) -> dict:
-    """Picks a dataclass's fields out of what a parser read; what nobody gave keeps its default.
+    """Picks a dataclass's fields out of what a parser read; what was not given keeps its default.
 
     Args:
         kind: The dataclass.

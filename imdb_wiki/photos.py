@@ -37,7 +37,7 @@ def open_photos(path: Path) -> "Photos":
     """Opens a folder or an archive of photos.
 
     Raises:
-        InputError: neither is there, or the archive is none or cut.
+        InputError: neither exists, or the file is not a complete archive.
     """
     if path.is_dir():
         return PhotoFolder(path)
@@ -57,7 +57,7 @@ class PhotoFolder:
         """Reads a .mat that lies directly in the folder.
 
         Raises:
-            InputError: there is none of that name, or it is too large.
+            InputError: there is no such photo, or it is too large.
         """
         if not (self.path / name).is_file():
             inside = [other for other in MAT_NAMES if (self.path / other).is_file()]

@@ -174,7 +174,7 @@ def draw_faces(
         figure: The grid's figure.
         grid: Axes (rows, columns); those left over stay empty.
         faces: Paths of images, or images (height, width, 3) uint8, RGB.
-        captions: What stands above each face.
+        captions: The text above each face.
     """
     for axes in grid.flat:
         axes.set_axis_off()

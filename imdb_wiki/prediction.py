@@ -55,7 +55,7 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
 
     Args:
         path: A `.keras` file, or a `.tflite` or `.onnx` of `imdb_wiki.export`; its `.json`, of the
-            same stem, stands beside it.
+            same stem, is in the same folder.
         margin: Only for a model without `.json`: how much its training crops show beyond the face
             chip (see `detection`) on each side, as a share of the chip's side: 0 for UTKFace, 0.45
             for IMDB and WIKI.

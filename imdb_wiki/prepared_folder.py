@@ -64,7 +64,7 @@ def refuse_foreign_files(output_dir: Path, arguments: dict[str, Any] | None) -> 
 
     Args:
         output_dir: the folder.
-        arguments: of the preparation that it holds; None where there is none.
+        arguments: of the preparation in the folder; None if there is none.
 
     Raises:
         InputError: something there is not the preparation's.
@@ -83,7 +83,7 @@ def remove_outputs(output_dir: Path, arguments: dict[str, Any] | None) -> None:
 
     Args:
         output_dir: the folder, which `refuse_foreign_files` has looked at.
-        arguments: of the preparation that it holds; None where there is none.
+        arguments: of the preparation in the folder; None if there is none.
     """
     for name in _FILE_NAMES:
         (output_dir / name).unlink(missing_ok=True)

@@ -96,7 +96,7 @@ class EpochProgress(keras.callbacks.Callback):
     def on_test_batch_end(self, batch, logs=None):
         """Shows that the epoch's images are through, and the validation split's are being scored.
 
-        How many batches it has, Keras tells nobody.
+        Keras does not say how many batches it has.
         """
         self._change(f"validation, batch {batch + 1}")
 

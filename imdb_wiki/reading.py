@@ -1,4 +1,4 @@
-"""A photo's bytes, wherever it lies: in a folder, in a .tar or in a .zip."""
+"""Reads a photo's bytes from a folder, a .tar or a .zip."""
 
 import errno
 import os
@@ -57,7 +57,7 @@ def read_bytes(photo: Photo, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
         max_bytes: more is no photo.
 
     Raises:
-        MissingPhotoError: there is none, or it cannot be opened.
+        MissingPhotoError: there is no such photo, or it cannot be opened.
         UnreadableImageError: more than `max_bytes`, or damaged in its archive.
         OSError: the archive it lies in cannot be read any more.
     """

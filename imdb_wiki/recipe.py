@@ -93,7 +93,7 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """All that decides a training besides its data.
+    """All settings of a training except its data.
 
     Raises:
         InputError: A number is out of its range, or two of them contradict each other.
@@ -269,9 +269,9 @@ class Recipe:
                 raise InputError(message)
 
     def _fill_in(self, name: str, default: Callable[[], float]) -> None:
-        """Sets what nobody gave to what follows from other fields."""
+        """Sets the values that were not given and follow from other fields."""
         if getattr(self, name) is None:
-            with contextlib.suppress(TypeError, ValueError):  # no number, which is said next
+            with contextlib.suppress(TypeError, ValueError):  # not a number: reported next
                 object.__setattr__(self, name, default())
 
     def _contradictions(self) -> Iterator[tuple[bool, str]]:

@@ -27,7 +27,7 @@ from imdb_wiki.results_table import now as now
 HISTORY_FILE, RUN_FILE, LOGS_DIR = "history.csv", "run.json", "logs"
 # What a training writes; a folder that holds one of these is taken.
 _TRAINING_FILES = (MODEL_FILE, HISTORY_FILE, RUN_FILE, LOGS_DIR)
-# What else may stand beside them and belongs to them.
+# Other files of the same run.
 _OTHER_FILES = (
     *("metrics.json", "predictions.csv", "figures"),
     *("validation", "compact", "compact_validation"),
@@ -98,7 +98,7 @@ def _take(folder: Path) -> bool:
     except BlockingIOError:
         lock.close()
         return False
-    except OSError:  # some network folders know no locks: then nobody can be kept out
+    except OSError:  # some network folders have no locks
         pass
     _held[place] = lock
     return True

@@ -154,7 +154,7 @@ def _decoded(data: bytes) -> str:
 def count_test_reading(prepared_dirs: list[str | PathLike], model: str | PathLike) -> list[str]:
     """Notes that test splits were read, and says how often that was.
 
-    Who changes something after each look at the test split tunes to it, and its numbers become too
+    If one looks at the test split after each change, one tunes to it, and its numbers become too
     good. So each look is counted, in the prepared folder itself.
 
     Args:

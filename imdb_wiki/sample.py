@@ -175,7 +175,7 @@ def _invent_rows(rng, count):
     nm_ids = 1 + rng.choice(9_999_998, count, replace=False)
     while len(rows) < count:
         celeb_id = rows[-1].celeb_id + 1 if rows else 1
-        # A woman and a man of about one age follow each other: age shall tell nothing of gender.
+        # A woman and a man of about one age follow each other: the age must not tell the gender.
         # Over all people the ages' mean is about 38 and their standard deviation 20 years, so that
         # always answering the median errs by about 16 years.
         if celeb_id % 2:
@@ -240,7 +240,7 @@ def _take_photo(row, seed):
 
 
 def _with_neighbour(row, other, rng):
-    """Somebody else stands at the edge, and the detector saw it."""
+    """Another face is at the edge, and the detector saw it."""
     return {"sitters": row.sitters + other.sitters, "second_face_score": rng.uniform(0.5, 4)}
 
 

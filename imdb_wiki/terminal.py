@@ -3,7 +3,7 @@
 import codecs
 import sys
 
-# What stands for the signs that the commands print, where a terminal or a log has none of them.
+# Replacements for the signs that the commands print, if a terminal or a log cannot show them.
 _PLAIN_SIGNS = {"–": "-", "−": "-", "—": "-", "…": "~", "·": "-", "×": "x", "±": "+-", "→": "->"}
 
 

@@ -70,7 +70,7 @@ def set_mixed_precision(enabled: bool) -> None:
     scaling. The outputs stay float32.
 
     Args:
-        enabled: Whether to use half precision for what stands between image and outputs.
+        enabled: Whether to use half precision in the layers between image and outputs.
 
     Raises:
         InputError: It is neither True nor False.
@@ -182,7 +182,7 @@ def callbacks(
             at the regular end, the best epoch's weights are put back.
         learning_rate_patience: Epochs without a better one after which the learning rate shrinks.
         learning_rate_factor: What it is then multiplied by.
-        learning_rate_decay: What it is multiplied by after every epoch besides; 1 leaves it.
+        learning_rate_decay: What it is also multiplied by after every epoch; 1 keeps it.
 
     Returns:
         Callbacks for `fit`.
@@ -252,7 +252,7 @@ def train(
         gender_loss_weight: Weight of the cross-entropy.
         augmentation: Keywords of `augmentation_layers`; None for its defaults.
         watching: Keywords of `callbacks`, such as patience; None for their defaults.
-        constants: What `run.json` shall hold of decisions taken elsewhere, by name.
+        constants: Further settings to note in `run.json`, by name.
         verbose: Whether to show progress, 0 or 1.
 
     Returns:

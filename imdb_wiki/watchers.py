@@ -103,7 +103,7 @@ class RunFiles(keras.callbacks.Callback):
     that.
 
     What is saved is the plain network: the model being fitted holds augmentation and an optimizer
-    around it, which nobody needs afterwards.
+    around it, which are not needed afterwards.
     """
 
     def __init__(self, network: keras.Model, run_dir: str | PathLike, monitor: str = "val_loss"):

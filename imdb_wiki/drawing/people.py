@@ -1,7 +1,7 @@
 """Who is drawn: a lasting appearance, and what of it shows at an age.
 
 Age and gender show in several cues each. Every cue is noisy, on the person and again on the photo,
-so that none is decisive alone and all together tell nearly everything.
+so that no single one decides, and all together tell nearly everything.
 """
 
 from dataclasses import dataclass
