@@ -223,6 +223,14 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError("too many fields")
         return super()._proc_member(archive)
 
+    def _proc_sparse(self, archive: tarfile.TarFile):  # a list of its parts may be as long
+        if self._sparse_structs[1]:
+            raise tarfile.ReadError("a sparse file of many parts")
+        return super()._proc_sparse(archive)
+
+    def _proc_gnusparse_10(self, *_):
+        raise tarfile.ReadError("a sparse file with a list of its parts")
+
 
 class ZipPhotos(_Archive):
     """Photos in a zip archive."""

@@ -68,6 +68,10 @@ def keep_recipe(run_dir: Path, recipe: dict) -> None:
     recipe = json.loads(text)  # as it will be read: tuples are lists there
     if not path.is_file() and holds_training(run_dir):
         raise InputError(f"{run_dir} holds a training of another kind: name another folder")
+    if path.is_file() and not {"data", "folder_shares"} <= read_json(path).keys():
+        raise InputError(f"{path} is not a training's: name another folder")
+    if (run_dir / TEACHER_FILE).exists() and not path.is_file():
+        raise InputError(f"{run_dir / TEACHER_FILE} is not a training's: name another folder")
     has_begun = (run_dir / MODEL_FILE).exists() or _states(run_dir)
     if has_begun and path.is_file():
         before = read_json(path)

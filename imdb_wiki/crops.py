@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from imdb_wiki.hashes import perceptual_hashes
 from imdb_wiki.headers import UnreadableImageError, checked, jpeg_header
 from imdb_wiki.reading import MAX_PHOTO_BYTES as MAX_PHOTO_BYTES  # for those that import it here
 from imdb_wiki.reading import MissingPhotoError, Photo, read_bytes
@@ -37,6 +38,11 @@ class Job(NamedTuple):
     crop_name: str
 
 
+def carried_bytes(job: Job) -> int:
+    """The memory of a job that brings its photo's bytes along."""
+    return len(job.photo) if isinstance(job.photo, bytes) else 0
+
+
 class Outcome(NamedTuple):
     """What became of a photo: `rule` is "" when its crop is written."""
 
@@ -44,6 +50,7 @@ class Outcome(NamedTuple):
     rule: str
     detail: str
     digest: str  # of the photo's bytes, to find identical files
+    picture_hash: int | None = None  # of the crop, to find near-identical ones; None: not computed
 
 
 def decode(data: bytes, size: int) -> np.ndarray:
@@ -190,20 +197,30 @@ def make_crops(jobs: list[Job], folder: Path, size: int, jpeg_quality: int) -> l
     Raises:
         OSError: a crop cannot be written.
     """
-    return [_make_crop(job, folder, size, jpeg_quality) for job in jobs]
+    results = [_make_crop(job, folder, size, jpeg_quality) for job in jobs]
+    # While the crops are in memory: later, each would have to be read again.
+    hashes = iter(perceptual_hashes(crop for _, crop in results if crop is not None).tolist())
+    return [
+        outcome if crop is None else outcome._replace(picture_hash=next(hashes))
+        for outcome, crop in results
+    ]
 
 
-def _make_crop(job: Job, folder: Path, size: int, jpeg_quality: int) -> Outcome:
+def _make_crop(
+    job: Job, folder: Path, size: int, jpeg_quality: int
+) -> tuple[Outcome, np.ndarray | None]:
+    """Writes a crop; returns what became of the photo, and the crop's bytes if there is one."""
     try:
         data = read_bytes(job.photo)
         crop = square(decode(data, size), size)
     except MissingPhotoError as error:
-        return Outcome(job.row, "missing_file", str(error), "")
+        return Outcome(job.row, "missing_file", str(error), ""), None
     except UnreadableImageError as error:
-        return Outcome(job.row, "unreadable_image", str(error), "")
-    _write(f"{folder}/{job.crop_name}", encode(crop, jpeg_quality))
+        return Outcome(job.row, "unreadable_image", str(error), ""), None
+    encoded = encode(crop, jpeg_quality)
+    _write(f"{folder}/{job.crop_name}", encoded)
     # The fastest of hashlib's where the processor has instructions for it; 128 bits are plenty.
-    return Outcome(job.row, "", "", hashlib.sha256(data).hexdigest()[:32])
+    return Outcome(job.row, "", "", hashlib.sha256(data).hexdigest()[:32]), encoded
 
 
 def _write(path: str, content: np.ndarray) -> None:

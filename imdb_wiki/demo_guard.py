@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from imdb_wiki.command import first_line
 from imdb_wiki.demo_hosts import url_host
 from imdb_wiki.demo_uploads import RefusedError, Uploads
+from imdb_wiki.json_files import parse_json
 
 COOKIE = "imdb_wiki_demo"  # a random name for the browser session
 QUESTION_BYTES = 2**16  # of a request that is no photo; the page's own have under 1 kB
@@ -181,7 +182,7 @@ class Guard:
             if len(data) > QUESTION_BYTES:
                 raise RefusedError(413, NO_QUESTION)
         try:
-            body = json.loads(data)
+            body = parse_json(data)
             items = body.pop("data", [])
             body = {name: value for name, value in body.items() if isinstance(value, str | int)}
             if asks and len(items) != self.input_counts[body.get("fn_index", 0)]:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from imdb_wiki.archives import other_kind
 from imdb_wiki.errors import InputError, names_file
 from imdb_wiki.journal import write_whole
+from imdb_wiki.json_files import parse_json
 
 # Named by https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/, which gives no digests of them.
 ARCHIVE_URL = "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/static/{dataset}_crop.tar"
@@ -182,18 +183,25 @@ class _Transfer:
         """Asks for the file; where the answer sends us elsewhere, its content is not read."""
         url = self._url
         for _ in range(_MOST_REDIRECTIONS):
-            response = self._session.get(
-                url,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
-            )
-            target = self._session.get_redirect_target(response)
-            if target is None:
-                return response
-            response.close()
-            url = urllib.parse.urljoin(url, target)
+            try:
+                response = self._session.get(
+                    url,
+                    headers=headers,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
+                )
+                target = self._session.get_redirect_target(response)
+                if target is None:
+                    return response
+                response.close()
+                url = urllib.parse.urljoin(url, target)
+            except _NO_URL:
+                raise
+            except ValueError:  # bytes that are no UTF-8, half an IPv6 address
+                raise InputError(
+                    f"{self._url}: the server sends us to a place that is no address"
+                ) from None
         raise InputError(f"{self._url}: the server sends us from place to place")
 
     def _receive(self, response: requests.Response, offset: int, total: int | None) -> None:
@@ -258,7 +266,14 @@ class _Transfer:
 
 @contextlib.contextmanager
 def _opened(partial: Path) -> Iterator[BinaryIO]:
-    """Opens what has come so far, for this process alone; an empty file is not left behind."""
+    """Opens what has come so far, for this process alone; an empty file is not left behind.
+
+    Raises:
+        InputError: another run is at work, or the file is another program's.
+    """
+    is_ours = _said_path(partial).is_file() or not partial.exists() or not partial.stat().st_size
+    if not is_ours:  # browsers name their downloads so
+        raise InputError(f"{partial}: is another program's; move it, or name another folder")
     partial.touch()
     with partial.open("r+b", buffering=0) as file:
         try:
@@ -296,7 +311,7 @@ def _said_path(partial: Path) -> Path:
 def _read_said(partial: Path, url: str) -> dict | None:
     """What the server said of the partial file, None where that is not known or another's."""
     try:
-        said = json.loads(_said_path(partial).read_bytes())
+        said = parse_json(_said_path(partial).read_bytes())
         return said if said["url"] == url and {"validator", "total_bytes"} <= said.keys() else None
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None

@@ -342,6 +342,7 @@ def main(arguments: list[str] | None = None) -> int:
     train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
     model = load_model(options.model)
     warning = warning_of_seen_faces(options.model, frame)
+    training = training_facts(options.model)
     constants = interval_constants_of(
         model,
         options.model,
@@ -366,7 +367,7 @@ def main(arguments: list[str] | None = None) -> int:
         "hardware": hardware(),
         "commit": current_commit(),
     }
-    row |= {n: v for n, v in training_facts(options.model).items() if n not in row}
+    row |= {name: value for name, value in training.items() if name not in row}
     append_result(table_path, row)
     print(summary(metrics))
     if options.split == "test":

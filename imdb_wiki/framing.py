@@ -1,6 +1,5 @@
 """How faces must be cut out for a model: read from the `.json` beside it, never assumed."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from imdb_wiki import crops
 from imdb_wiki.detection import Chip
 from imdb_wiki.errors import InputError
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.own_files import Kind
 
 # What a `.json` may say, and what each word means here. Anything else is refused: a face that is
@@ -128,7 +128,7 @@ def read_card(path: Path) -> ModelCard:
     try:
         if path.stat().st_size > MOST_CARD_BYTES:
             raise ValueError(f"it has more than {MOST_CARD_BYTES:,} bytes")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise InputError(f"{path} is not readable JSON: {error}") from error
     except RecursionError:

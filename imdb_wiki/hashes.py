@@ -1,29 +1,49 @@
-"""Perceptual hashes of crops, in a module of their own so that worker processes start quickly."""
+"""Perceptual hashes: similar pictures have similar hashes. Workers compute them for their crops."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
-import imagehash
 import numpy as np
+import scipy.fft
 from PIL import Image
+
+_SIDE = 32  # pixels, of the picture whose frequencies are compared
+_FREQUENCIES = 8  # the lowest, along each side: 64 bits
 
 
 def read_grey(path: Path) -> np.ndarray:
     """Reads a crop as `(height, width)` uint8."""
-    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    return _decoded(path.read_bytes())  # `imread` crashes at a name that is no UTF-8
 
 
-def perceptual_hashes(images: list[tuple[int, str]], folder: Path) -> list[tuple[int, int]]:
-    """64-bit pHash of each image (http://phash.org), as ImageHash computes it.
+def _decoded(jpeg: bytes | np.ndarray) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def perceptual_hashes(jpegs: Iterable[bytes | np.ndarray]) -> np.ndarray:
+    """64-bit pHash of each picture (http://phash.org), bit by bit as the package ImageHash has it.
+
+    ImageHash takes one picture at a time and returns it as a text: 1.5 times the processor time.
 
     Args:
-        images: the number and the file name of each image.
-        folder: the folder of the files.
+        jpegs: the content of each crop's file.
 
     Returns:
-        The number and the hash of each image.
+        `(pictures,)` uint64.
     """
-    return [
-        (number, int(str(imagehash.phash(Image.fromarray(read_grey(folder / name)))), 16))
-        for number, name in images
-    ]
+    small = [_small(jpeg) for jpeg in jpegs]
+    if not small:
+        return np.zeros(0, np.uint64)
+    pictures = np.stack(small).astype(float)  # (pictures, 32, 32)
+    frequencies = scipy.fft.dct(scipy.fft.dct(pictures, axis=1), axis=2)
+    lowest = frequencies[:, :_FREQUENCIES, :_FREQUENCIES].reshape(len(pictures), -1)  # (…, 64)
+    bits = lowest > np.median(lowest, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _small(jpeg: bytes | np.ndarray) -> np.ndarray:
+    """A picture as `(32, 32)` uint8, grey."""
+    return np.asarray(
+        Image.fromarray(_decoded(jpeg)).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    )

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from imdb_wiki.crops import Outcome
 from imdb_wiki.errors import InputError, StoppedError, names_file
+from imdb_wiki.own_files import part_of
 from imdb_wiki.prepared_folder import (
     REPORT_NAME,
     WORK_NAME,
@@ -47,7 +48,7 @@ def write_together(contents: dict[Path, str | bytes]) -> None:
     Raises:
         OSError: One cannot be written; the error names it, and older files are as they were.
     """
-    partial = {path: path.with_name(path.name + ".part") for path in contents}
+    partial = {path: part_of(path) for path in contents}
     path = None
     try:
         for path, content in contents.items():

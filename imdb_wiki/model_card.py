@@ -6,7 +6,6 @@ Between `<!-- overall -->`, `<!-- gender -->` or `<!-- UTKFace by_age_decade -->
 stands the table of that name, of all evaluations or of one; the rest of the card stays as it is.
 """
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
+from imdb_wiki.json_files import parse_json
 
-_PLACE = re.compile(r"<!-- (?P<name>[^>]+?) -->\n.*?<!-- end -->", re.DOTALL)
+_PLACE = re.compile(r"<!-- (?P<name>[^>]+?) -->\r?\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 _YEARS, _SIGNED, _SHARE, _WIDTH, _SMALL = "{:.2f}", "{:+.2f}", "{:.1%}", "{:.1f}", "{:.3f}"
 # The title of a column, which of the metrics is in it, and how it is written; those with an
 # interval have its ends in metrics of their own.
@@ -54,6 +54,8 @@ def filled_card(card: str, evaluations: dict[str, dict]) -> str:
 
     def table(place: re.Match) -> str:
         name = place["name"]
+        if "<!--" in place["content"]:  # its end was forgotten: all up to the next would be lost
+            raise InputError(f"the card's place {name} has no <!-- end -->")
         if name in ("overall", "gender"):
             rows, columns = evaluations, _AGE_AND_GENDER if name == "overall" else _GENDER
         else:
@@ -62,13 +64,18 @@ def filled_card(card: str, evaluations: dict[str, dict]) -> str:
                 rows, columns = evaluations[evaluation][group], _AGE_AND_GENDER
             except KeyError as error:
                 raise InputError(f"the card asks for {name}, and there is no {error}") from error
+            if not isinstance(rows, dict):
+                raise InputError(f"the card asks for {name}, which is no table")
         titles = ["faces", "count", *(title for title, _, _ in columns)]
         lines = [titles, ["---"] * len(titles)]
         for label, metrics in rows.items():
+            if not isinstance(metrics, dict) or "count" not in metrics:
+                raise InputError(f"the card asks for {name}, and {label} has no count")
             cells = (_cell(metrics, metric, form) for _, metric, form in columns)
             lines.append([label, f"{metrics['count']:,.0f}", *cells])
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"<!-- {name} -->\n\n{text}\n\n<!-- end -->"
+        filled = f"<!-- {name} -->\n\n{text}\n\n<!-- end -->"
+        return filled.replace("\n", "\r\n") if "-->\r\n" in place[0] else filled
 
     return _PLACE.sub(table, card)
 
@@ -83,7 +90,7 @@ def _cell(metrics: dict, metric: str, form: str) -> str:
 
 def _read_evaluation(path: Path) -> dict:
     try:
-        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        evaluation = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(evaluation, dict) or "age_mae_years" not in evaluation:
@@ -112,8 +119,13 @@ def main(arguments: list[str] | None = None) -> int:
         name, equals, path = argument.partition("=")
         if not equals:
             raise InputError(f"{argument!r} is not NAME=FILE")
+        if name in evaluations:
+            raise InputError(f"two evaluations are called {name!r}")
         evaluations[name] = _read_evaluation(Path(path))
-    card = options.card.read_text(encoding="utf-8")
+    try:
+        card = options.card.read_bytes().decode()  # with its line ends
+    except UnicodeDecodeError as error:
+        raise InputError(f"{options.card} is not UTF-8: {error.reason}") from error
     write_whole(options.card, filled_card(card, evaluations))
     print(f"{options.card}: {len(_PLACE.findall(card))} tables")
     return 0

@@ -82,7 +82,7 @@ def model_bytes(model: "keras.Model", path: Path, note: str = "") -> bytes:
     uncompiled = keras.Model(model.input, model.output, name=model.name)  # a clone takes all along
     plain = keras.models.clone_model(uncompiled, clone_function=in_float32)
     plain.set_weights(model.get_weights())
-    draft = path.with_name(f"partial-{path.stem}.keras")  # Keras asks for the ending
+    draft = path.with_name(f"{path.stem}.imdb_wiki_part.keras")  # Keras asks for the ending
     try:
         plain.save(draft)
         return for_any_keras(draft.read_bytes(), note)

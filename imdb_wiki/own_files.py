@@ -5,10 +5,20 @@ same kind, which is replaced. Any other file is refused before the work begins.
 """
 
 import mmap
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 from imdb_wiki.errors import InputError
+
+PART_ENDING = ".imdb_wiki.part"  # of a file that is not complete yet; browsers use ".part"
+_MAX_NAME_BYTES = 255  # of the usual file systems
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written until it is complete: a name that no other program uses."""
+    longest = _MAX_NAME_BYTES - len(PART_ENDING)
+    return path.with_name(os.fsdecode(os.fsencode(path.name)[:longest]) + PART_ENDING)
 
 
 class Kind(NamedTuple):

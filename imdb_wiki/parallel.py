@@ -1,7 +1,6 @@
 """Work in several processes, a bounded number of chunks at a time."""
 
 import contextlib
-import itertools
 import multiprocessing
 import os
 import resource
@@ -29,10 +28,29 @@ class CrashError(Exception):
     """A process ended without an answer."""
 
 
-def in_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Cuts items into lists of `size`, the last one shorter, taking them up only when asked."""
-    items = iter(items)
-    return iter(lambda: list(itertools.islice(items, size)), [])
+def in_chunks(
+    items: Iterable[Item],
+    size: int,
+    bytes_of: Callable[[Item], int] | None = None,
+    max_bytes: int = 0,
+) -> Iterator[list[Item]]:
+    """Cuts items into lists, taking them up only when asked.
+
+    Args:
+        items: what to cut.
+        size: items a list; the last one is shorter.
+        bytes_of: how much memory an item takes; None: it does not matter.
+        max_bytes: a list that has so many gets no further item.
+    """
+    chunk, chunk_bytes = [], 0
+    for item in items:
+        chunk.append(item)
+        chunk_bytes += bytes_of(item) if bytes_of else 0
+        if len(chunk) == size or (bytes_of and chunk_bytes >= max_bytes):
+            yield chunk
+            chunk, chunk_bytes = [], 0
+    if chunk:
+        yield chunk
 
 
 def run_parallel(

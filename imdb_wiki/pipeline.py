@@ -1,7 +1,6 @@
 """From a prepared folder's CSV to batches: decoded in parallel, never the whole set in memory."""
 
 import contextlib
-import json
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import tensorflow as tf
 
 from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, SPLIT_NAMES
 from imdb_wiki.options import read_image_size, read_value
 
@@ -74,7 +74,7 @@ def are_drawings(prepared_dirs: Sequence[str | PathLike]) -> bool:
     """Whether one of the folders holds the drawn sample, by its `report.json`."""
     for folder in prepared_dirs:
         with contextlib.suppress(OSError, ValueError, AttributeError):  # own folders have no report
-            report = json.loads((Path(folder) / "report.json").read_bytes())
+            report = parse_json((Path(folder) / "report.json").read_bytes())
             if report.get("arguments", {}).get("dataset") == "sample":
                 return True
     return False
@@ -98,6 +98,9 @@ def _read_one(prepared_dir: Path, split: str) -> pd.DataFrame:
         raise InputError(f"{csv_path} lacks the column {', '.join(missing)}")
     if frame.empty:
         raise InputError(f"{csv_path} has no rows")
+    unnamed = (frame["filename"].str.strip() == "").to_numpy()
+    if unnamed.any():
+        raise InputError(f"{csv_path}, line {int(unnamed.argmax()) + 2}: it has no filename")
     for name, lowest, highest in (
         ("age", MIN_AGE_YEARS, MAX_AGE_YEARS),
         ("gender", FEMALE, MALE),
@@ -203,7 +206,8 @@ def make_dataset(
         "age_years": rows["age"].to_numpy("float32")[:, np.newaxis],  # (count, 1)
         "gender": rows["gender"].to_numpy("int32")[:, np.newaxis],  # (count, 1)
     }
-    columns = [rows["path"].to_numpy(str), labels]
+    # As bytes: a folder's name need not be UTF-8.
+    columns = [np.array([os.fsencode(path) for path in rows["path"]], dtype=object), labels]
     if devices > 1 and not training:
         counts = np.arange(len(shown)) < len(frame)
         columns.append((counts / counts.mean()).astype("float32"))  # (count,)
@@ -227,6 +231,14 @@ def make_dataset(
     )
 
 
+_UNREADABLE = (  # an image that is broken, missing, a folder, or not ours to read
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.PermissionDeniedError,
+)
+
+
 @contextlib.contextmanager
 def named_broken_images(*frames: pd.DataFrame) -> Iterator[None]:
     """Turns TensorFlow's nameless decoding error into one that names the file.
@@ -239,11 +251,11 @@ def named_broken_images(*frames: pd.DataFrame) -> Iterator[None]:
     """
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+    except _UNREADABLE as error:
         # Only now is it worth reading every file: TensorFlow stopped at one of them.
         for path in (path for frame in frames for path in frame["path"]):
             try:
-                _read_jpeg(tf.constant(path))
-            except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
+                _read_jpeg(tf.constant(os.fsencode(path)))
+            except _UNREADABLE:
                 raise InputError(f"not a readable JPEG image: {path}") from error
         raise

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -36,7 +37,9 @@ def read_image(path: str | PathLike) -> np.ndarray:
     Raises:
         ValueError: The file is missing or no image.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    # Not by `cv2.imread`, which crashes at a name that is no UTF-8.
+    data = Path(path).read_bytes() if Path(path).is_file() else b""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         raise ValueError(f"not a readable image: {path}")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -196,7 +196,8 @@ class TableWriter:
 class JsonWriter:
     """Writes a list of photos, each with its faces or why it has none."""
 
-    kind = Kind("list of photos and faces", (b'"photo": ', b'"faces": ['))
+    # Such lists are not rare: the line breaks tell ours.
+    kind = Kind("list of photos and faces", (b'[\n  {"photo": ', b'"faces": [', b'"error": '))
 
     def __init__(self, file: AnswerFile | Screen):
         """Writes nothing yet."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import time
@@ -16,13 +15,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from imdb_wiki.crop_names import crop_names, leads_outside
-from imdb_wiki.crops import Outcome, make_crops
+from imdb_wiki.crops import Outcome, carried_bytes, make_crops
 from imdb_wiki.duplicates import contradicting, joined, same_picture_pairs
 from imdb_wiki.errors import InputError
 from imdb_wiki.filters import first_broken_rule, repeated_rows
 from imdb_wiki.hashes import perceptual_hashes
 from imdb_wiki.inputs import count_come_since, read_table, refuse_vanished_photos
 from imdb_wiki.journal import Journal, write_whole
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
 from imdb_wiki.parallel import in_chunks, run_parallel
 from imdb_wiki.photos import Photos, file_names, open_photos
@@ -40,6 +40,7 @@ from imdb_wiki.splits import (
 # Small enough that little is lost when a run is killed and all workers end together, large enough
 # that handing a chunk over costs nothing beside its work.
 PHOTOS_PER_CHUNK = 64
+_MAX_CARRIED_BYTES = 16_000_000  # photos of a compressed archive travel to the workers in memory
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
     if journal.finished:
         journal.clear_up()
         come_since = count_come_since(settings.photo_dir, settings.dataset, settings.output_dir)
-        report = json.loads((settings.output_dir / REPORT_NAME).read_bytes())
+        report = parse_json((settings.output_dir / REPORT_NAME).read_bytes())
         return report | {"already_finished": True, "come_since": come_since}
 
     seconds = {}
@@ -171,7 +172,7 @@ def _prepare_table(
     if listed is not None:
         _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
     table["crop_name"] = crop_names(table["source"])
-    table["digest"] = ""
+    table["digest"], table["picture_hash"] = "", None
     seconds["rules"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -189,7 +190,7 @@ def _prepare_table(
             f"{settings.output_dir}: of {len(table):,} rows no image is left: "
             f"{rejected_text(table)}"
         )
-    same_pictures = _same_pictures(kept, journal, settings.workers)
+    same_pictures = _same_pictures(kept, journal)
     seconds["duplicates"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -263,7 +264,7 @@ def _make_all_crops(
         size=settings.img_size,
         jpeg_quality=settings.jpeg_quality,
     )
-    noted = table[["rule", "detail", "digest"]].to_numpy(object, copy=True)  # (rows, 3)
+    noted = table[["rule", "detail", "digest", "picture_hash"]].to_numpy(object, copy=True)
 
     def note(outcomes: list[Outcome]) -> None:
         for row, *outcome in outcomes:
@@ -278,17 +279,19 @@ def _make_all_crops(
         smoothing=0,
         mininterval=0.5,
     ) as bar:
-        chunks = in_chunks(jobs, PHOTOS_PER_CHUNK)
+        chunks = in_chunks(jobs, PHOTOS_PER_CHUNK, carried_bytes, _MAX_CARRIED_BYTES)
         for chunk_outcomes in run_parallel(work, chunks, settings.workers):
             journal.append(chunk_outcomes)
             note(chunk_outcomes)
             bar.update(len(chunk_outcomes))
-    for column, values in zip(("rule", "detail", "digest"), noted.T, strict=True):
+    *texts, hashes = noted.T  # each (rows,)
+    for column, values in zip(("rule", "detail", "digest"), texts, strict=True):
         table[column] = pd.Series(values, index=table.index, dtype=str)
+    table["picture_hash"] = pd.Series(hashes, index=table.index, dtype=object)
     return len(remaining)
 
 
-def _same_pictures(kept: pd.DataFrame, journal: Journal, workers: int) -> dict[str, np.ndarray]:
+def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray]:
     """Pairs of positions in `kept` that show the same picture, by how alike the files are.
 
     For a run that is killed while moving crops away, they are noted before the first is moved.
@@ -297,15 +300,13 @@ def _same_pictures(kept: pd.DataFrame, journal: Journal, workers: int) -> dict[s
     if noted is not None:
         with np.load(io.BytesIO(noted)) as pairs:
             return dict(pairs)
-    names = kept["crop_name"].tolist()
-    hashes = np.zeros(len(names), dtype=np.uint64)
-    chunks = in_chunks(enumerate(names), PHOTOS_PER_CHUNK)
-    work = partial(perceptual_hashes, folder=journal.crop_dir)
-    with tqdm(total=len(names), desc="hashes", unit=" images", smoothing=0, mininterval=0.5) as bar:
-        for part in run_parallel(work, chunks, workers):
-            for number, value in part:
-                hashes[number] = value
-            bar.update(len(part))
+    names, hashes = kept["crop_name"].tolist(), kept["picture_hash"].tolist()
+    # Crops that an older version made before it was stopped have none yet.
+    missing = [number for number, value in enumerate(hashes) if value is None]
+    jpegs = ((journal.crop_dir / names[number]).read_bytes() for number in missing)
+    for number, value in zip(missing, perceptual_hashes(jpegs), strict=True):
+        hashes[number] = value
+    hashes = np.array(hashes, dtype=np.uint64)
     identical, near = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
     return {"identical_files": identical, "near_identical": near}
 

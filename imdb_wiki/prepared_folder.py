@@ -1,6 +1,5 @@
 """What a preparation leaves in its folder, and what there is somebody else's."""
 
-import json
 import os
 import re
 import shutil
@@ -11,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.own_files import PART_ENDING, part_of
 
 WORK_NAME = ".preparing"  # the folder of a preparation that is not finished
 REPORT_NAME = "report.json"
@@ -26,7 +27,7 @@ _FILE_NAMES = (
 # The files in each folder, as regular expressions.
 _FOLDER_FILES = {
     CROP_NAME: rf"(?:{'|'.join(SPLIT_NAMES)})/(?:{'|'.join(GENDER_NAMES)})/[^/]+\.jpg",
-    "figures": r"preparation\.png(?:\.part)?",
+    "figures": rf"preparation\.png(?:{re.escape(PART_ENDING)})?",
 }
 _SAMPLE_FILES = {SAMPLE_NAME: r"imdb\.mat|[0-9]{2}/[^/]+\.jpg"}
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # put into every folder that one looks at
@@ -50,7 +51,7 @@ def earlier_arguments(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         arguments = content["arguments"] if path.name == REPORT_NAME else content
         if {"dataset", "min_score", "img_size", "seed"} <= arguments.keys():
             return arguments
@@ -87,7 +88,7 @@ def remove_outputs(output_dir: Path, arguments: dict[str, Any] | None) -> None:
     """
     for name in _FILE_NAMES:
         (output_dir / name).unlink(missing_ok=True)
-        (output_dir / f"{name}.part").unlink(missing_ok=True)
+        part_of(output_dir / name).unlink(missing_ok=True)
     for name in _folder_files(arguments):
         if (output_dir / name).is_dir():
             shutil.rmtree(output_dir / name)
@@ -109,7 +110,7 @@ def _foreign_files(output_dir: Path, arguments: dict[str, Any] | None) -> Iterat
             yield from _foreign_in_folder(output_dir, entry.name, folders[entry.name])
         elif not (
             (entry.name == WORK_NAME and is_folder)
-            or (entry.name.removesuffix(".part") in _FILE_NAMES and is_file)
+            or (entry.name.removesuffix(PART_ENDING) in _FILE_NAMES and is_file)
             or (entry.name in _LITTER and is_file)
         ):
             yield entry.name
@@ -131,7 +132,7 @@ def _foreign_in_folder(output_dir: Path, name: str, pattern: str) -> Iterator[st
 def _crops_of_csvs(output_dir: Path) -> set[str]:
     """The crops of a finished preparation; none where that is not known."""
     try:
-        splits = json.loads((output_dir / REPORT_NAME).read_bytes())["splits"]
+        splits = parse_json((output_dir / REPORT_NAME).read_bytes())["splits"]
         frames = [
             pd.read_csv(output_dir / f"{split}.csv", usecols=["filename"], dtype=str)
             for split in splits

@@ -16,6 +16,7 @@ import pandas as pd
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.model_files import MODEL_FILE, read_note
 from imdb_wiki.recipe import RECIPE_FILE
 
@@ -252,6 +253,8 @@ def training_facts(model_path: str | PathLike) -> dict:
         if source.is_file():
             content = read_json(source)
             facts = content.get(part, {}) if part else content
+            if not isinstance(facts, dict):
+                raise InputError(f"{source} is not what a training writes: {part} holds no names")
             break
     facts = {f"trained_with_{n}" if n == "data" else n.lower(): v for n, v in facts.items()}
     history_path = path.with_name(HISTORY_FILE)
@@ -283,8 +286,11 @@ def read_history(path: Path) -> pd.DataFrame:
         history = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} cannot be read: {error}") from error
-    if "epoch" not in history or "val_loss" not in history or history.empty:
-        raise InputError(f"{path} is no history of a training: it has no epoch or no val_loss")
+    wanted = ["epoch", "val_loss", "val_age_years_mae"]
+    if history.empty or not set(wanted) <= set(history):
+        raise InputError(f"{path} is no history of a training: it lacks one of {', '.join(wanted)}")
+    if not all(pd.api.types.is_numeric_dtype(history[name]) for name in wanted):
+        raise InputError(f"{path} has been changed: its columns are no numbers any more")
     return history
 
 
@@ -295,9 +301,12 @@ def read_json(path: Path) -> dict:
         InputError: It is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not what a training writes: it holds no names")
+    return content
 
 
 def hardware() -> str:

@@ -24,6 +24,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.framing import CARD_KIND
 from imdb_wiki.intervals import COVERAGE
 from imdb_wiki.journal import write_together
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.model_files import MODEL_FILE, MODEL_KIND, load_model, model_bytes, refuse_nan
 from imdb_wiki.own_files import Kind, refuse_foreign
@@ -118,7 +119,7 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
     if not recipe_path.is_file():
         raise InputError(f"{run_dir} is not a folder of compact_training: it lacks {RECIPE_FILE}")
     try:
-        recipe = json.loads(recipe_path.read_text(encoding="utf-8"))
+        recipe = parse_json(recipe_path.read_text(encoding="utf-8"))
         if not all(isinstance(folder, str) for folder in recipe["data"]):
             raise TypeError
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -127,6 +128,12 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
         raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")
     for path, kind in zip(_paths(output), (MODEL_KIND, CARD_KIND, SPLIT_LIST_KIND), strict=True):
         refuse_foreign(path, kind)
+    weights, card_path, _ = _paths(output)
+    if weights.exists() and not card_path.exists():  # what a training writes has no .json
+        raise InputError(
+            f"{weights} is a model without its .json, so it is not an earlier result of this "
+            "command, and not replaced: give another name, or move it"
+        )
     return recipe
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
+from imdb_wiki.json_files import parse_json
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.photos import file_names
 
@@ -114,7 +115,7 @@ def read_split_list(path: Path) -> dict[str, set[str]]:
         InputError: the file does not exist, or is not such a list.
     """
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        listed = parse_json(path.read_text(encoding="utf-8"))
         return {split: set(listed[split]) for split in SPLIT_NAMES[1:]}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error

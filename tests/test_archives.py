@@ -5,6 +5,7 @@ import io
 import os
 import struct
 import tarfile
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 
 from imdb_wiki import archives
 from imdb_wiki.archives import other_kind
+from imdb_wiki.crops import Job, carried_bytes
 from imdb_wiki.errors import InputError
+from imdb_wiki.parallel import in_chunks
 from imdb_wiki.photos import open_photos
 from imdb_wiki.reading import UnreadableImageError, read_bytes
 from tests.conftest import run_preparation
@@ -361,3 +364,27 @@ def test_a_file_that_has_become_shorter_is_no_photos_fault(tmp_path):
     Path(path).unlink()
     with pytest.raises(FileNotFoundError):
         contents(photos, "a.jpg")
+
+
+def test_photos_that_travel_in_memory_are_few_at_a_time():
+    jobs = [Job(n, b"x" * 100, f"{n}.jpg") for n in range(7)] + [Job(7, "a path", "7.jpg")]
+    chunks = list(in_chunks(jobs, 4, carried_bytes, 250))
+    assert [[job.row for job in chunk] for chunk in chunks] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert [len(chunk) for chunk in in_chunks(range(9), 4)] == [4, 4, 1]
+
+
+def test_a_sparse_file_of_many_parts_is_refused_before_they_are_read(tmp_path):
+    header = tarfile.TarInfo("20_0_0_20170000.jpg")
+    header.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(header.tobuf(tarfile.GNU_FORMAT)[:512])
+    block[482] = 1  # more parts follow
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    part = b"".join(b"%011o\0" % n for n in range(42)) + b"\1" + bytes(7)  # 21 parts, and more
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(bytes(block) + part * 100_000)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"a\.tar\.gz: .*a sparse file of many parts"):
+        open_photos(tmp_path / "a.tar.gz")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

@@ -278,3 +278,15 @@ def test_keras_imported_before_with_another_backend_is_said(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     with pytest.raises(InputError, match="computes with torch, not with TensorFlow: import imdb_w"):
         start_tensorflow()
+
+
+def test_a_backend_of_matplotlib_that_is_none_is_no_trouble():
+    code = "import imdb_wiki.figure_style as f; print(f.matplotlib.__version__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env=os.environ | {"MPLBACKEND": "foo"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -365,6 +365,15 @@ def test_a_redirection_is_followed_and_its_own_content_not_read(tmp_path):
         )
         with pytest.raises(InputError, match="from place to place"):
             quickly(server.url, tmp_path / "b.tar")
+        for place in ("/\xff\xfe.tar", "http://[bad/x.tar"):
+            server.answer = lambda handler, place=place: (
+                handler.send_response(302),
+                handler.send_header("Location", place),
+                handler.send_header("Content-Length", "0"),
+                handler.end_headers(),
+            )
+            with pytest.raises(InputError, match="a place that is no address"):
+                quickly(server.url, tmp_path / "b.tar")
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
 
@@ -492,3 +501,11 @@ def test_a_killed_download_continues(tmp_path):
         quickly(server.url, tmp_path / "a.tar")
         assert starts(server) == [0, came]
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
+
+
+def test_another_programs_partial_file_is_left_alone(tmp_path):
+    partial = tmp_path / "a.tar.part"
+    partial.write_bytes(b"a browser's download")
+    with pytest.raises(InputError, match=r"a\.tar\.part: is another program's"):
+        download("http://127.0.0.1:9/a.tar", tmp_path / "a.tar")
+    assert partial.read_bytes() == b"a browser's download"

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -197,3 +200,26 @@ def test_a_broken_image_is_named(prepared_dir, damage):
         named_broken_images(pd.DataFrame({"path": []}), frame),
     ):
         list(make_dataset(frame, 32, 4))
+
+
+def test_a_folder_whose_name_is_no_utf8_is_read(tmp_path):
+    folder = tmp_path / os.fsdecode(b"faces\xff")  # OpenCV cannot write there
+    write_prepared(tmp_path / "faces", {"train": 3}, image_size=16).rename(folder)
+    frame = read_split(folder, "train")
+    with named_broken_images(frame):
+        assert sum(len(images) for images, _ in make_dataset(frame, 16, 2)) == 3
+
+
+def test_a_row_without_a_filename_and_a_folder_as_image_are_named(tmp_path):
+    folder = write_prepared(tmp_path, {"train": 3}, image_size=16)
+    frame = read_split(folder, "train")
+    path = Path(frame["path"][1])
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match=path.name), named_broken_images(frame):
+        list(make_dataset(frame, 16, 2))
+    table = pd.read_csv(folder / "train.csv")
+    table.loc[1, "filename"] = ""
+    table.to_csv(folder / "train.csv", index=False)
+    with pytest.raises(InputError, match=r"train\.csv, line 3: it has no filename"):
+        read_split(folder, "train")

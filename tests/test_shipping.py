@@ -126,3 +126,13 @@ def test_on_a_full_disk_all_older_files_stay(prepared_dir, trained, tmp_path):
             ship(trained, [prepared_dir], models / "small", coverage=0.6)
         assert error.value.filename == str(models / "small.keras")
         assert {path: path.read_bytes() for path in models.iterdir()} == before
+
+
+def test_another_trainings_model_is_not_replaced(trained, prepared_dir, tmp_path, capsys):
+    other = tmp_path / "other" / "model.keras"
+    other.parent.mkdir()
+    other.write_bytes((trained / "model.keras").read_bytes())
+    before = other.read_bytes()
+    assert main([str(trained), str(prepared_dir), "--output", str(other.with_suffix(""))]) == 2
+    assert "model without its .json" in capsys.readouterr().err
+    assert other.read_bytes() == before

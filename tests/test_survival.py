@@ -1,6 +1,7 @@
 """Runs that are killed, stopped or out of room, and go on."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -105,6 +106,26 @@ def test_a_killed_run_continues_to_the_same_bytes(stage, original, undisturbed, 
     assert again.returncode == 0, again.stderr
     assert content(output_dir) == undisturbed
     assert not (output_dir / ".preparing").exists()
+
+
+def test_a_run_begun_by_an_older_version_continues_to_the_same_bytes(
+    original, undisturbed, tmp_path
+):
+    output_dir = tmp_path / "out"
+    process = start(original, output_dir)
+    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    path = output_dir / ".preparing" / "journal.jsonl"
+    whole_lines = path.read_text().split("\n")[:-1]
+    lines = [json.loads(line) for line in whole_lines]
+    assert lines
+    # The crops' hashes were not noted then: they were computed at the end.
+    old = [json.dumps([outcome[:4] for outcome in outcomes]) + "\n" for outcomes in lines]
+    path.write_text("".join(old))
+    again = run_preparation(*arguments(original, output_dir))
+    assert again.returncode == 0, again.stderr
+    assert content(output_dir) == undisturbed
 
 
 @pytest.mark.long
