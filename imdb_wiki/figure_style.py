@@ -1,16 +1,11 @@
 """How every picture looks: colours, sizes, legends, numbers beside bars; and how it is written."""
 
 import io
-import os
 from collections.abc import Sequence, Sized
 from os import PathLike
 from pathlib import Path
 
-try:
-    import matplotlib
-except ValueError:  # MPLBACKEND names none; figures are drawn without a backend here
-    os.environ.pop("MPLBACKEND", None)
-    import matplotlib
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure, FigureBase

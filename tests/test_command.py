@@ -280,13 +280,22 @@ def test_keras_imported_before_with_another_backend_is_said(monkeypatch):
         start_tensorflow()
 
 
-def test_a_backend_of_matplotlib_that_is_none_is_no_trouble():
-    code = "import imdb_wiki.figure_style as f; print(f.matplotlib.__version__)"
+@pytest.mark.parametrize(
+    "command",
+    [
+        [REPOSITORY / "imdb_wiki_preparation.py", "--dataset", "sample", "--output_dir", "data"],
+        ["-m", "imdb_wiki.evaluation", "model.keras", "data", "--output_dir", "out"],
+    ],
+)
+def test_a_backend_of_matplotlib_that_does_not_exist_is_no_trouble(command, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.txt").write_text("so that nothing is prepared here")
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        env=os.environ | {"MPLBACKEND": "foo"},
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "foo", "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "foo" not in done.stderr
