@@ -150,14 +150,14 @@ def says_errors_in_one_line(main: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def wrapped(*arguments, **options) -> int:
-        if hasattr(sys.stdout, "reconfigure"):
-            # A terminal that is not UTF-8 lacks characters; and a file's name may have bytes that
-            # are none.
-            sys.stdout.reconfigure(errors="backslashreplace")
-        # Figures are drawn without a window. A backend that is set for another program may not
-        # exist here, and matplotlib would not be imported.
-        os.environ.pop("MPLBACKEND", None)
         try:
+            if hasattr(sys.stdout, "reconfigure"):
+                # A terminal that is not UTF-8 lacks characters; and a file's name may have bytes
+                # that are none.
+                sys.stdout.reconfigure(errors="backslashreplace")
+            # Figures are drawn without a window. A backend that is set for another program may not
+            # exist here, and matplotlib would not be imported.
+            os.environ.pop("MPLBACKEND", None)
             code = main(*arguments, **options)
             if sys.stdout is not None:
                 sys.stdout.flush()  # an error of writing is reported here, not while Python ends

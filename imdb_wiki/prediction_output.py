@@ -197,7 +197,7 @@ class JsonWriter:
     """Writes a list of photos, each with its faces or why it has none."""
 
     # Such lists are not rare: the line breaks tell ours.
-    kind = Kind("list of photos and faces", (b'[\n  {"photo": ', b'"faces": [', b'"error": '))
+    kind = Kind("list of photos and faces", (b'[\n  {"photo": ', b'"faces": ['))
 
     def __init__(self, file: AnswerFile | Screen):
         """Writes nothing yet."""

@@ -682,3 +682,13 @@ def test_ctrl_c_at_any_moment_is_one_line(command, astronaut, tmp_path):
         assert {path.name for path in left} <= {"faces.json"}
         for path in left:
             assert json.loads(path.read_text())
+
+
+def test_a_list_of_somebody_elses_faces_is_not_replaced(run, astronaut, tmp_path):
+    astronaut.save(tmp_path / "a.png")
+    path = tmp_path / "own.json"
+    own = '{"project": "mine", "items": [{"photo": "a.jpg", "faces": [1, 2]}], "note": "years"}'
+    path.write_text(own)
+    code, _, errors = run(tmp_path / "a.png", "--crops", "--json", path)
+    assert code == 2 and "own.json" in errors[0]
+    assert path.read_text() == own
