@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     start_tensorflow()
-    from imdb_wiki.results import append_result
+    from imdb_wiki.results_table import append_result
 
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)

@@ -66,15 +66,15 @@ def keep_recipe(run_dir: Path, recipe: dict) -> None:
     path = run_dir / RECIPE_FILE
     text = json.dumps(recipe, indent=1)
     recipe = json.loads(text)  # as it will be read: tuples are lists there
-    if not path.is_file() and holds_training(run_dir):
+    before = read_json(path) if path.is_file() else None
+    if before is None and holds_training(run_dir):
         raise InputError(f"{run_dir} holds a training of another kind: name another folder")
-    if path.is_file() and not {"data", "folder_shares"} <= read_json(path).keys():
+    if before is not None and not {"data", "folder_shares"} <= before.keys():
         raise InputError(f"{path} is not a training's: name another folder")
-    if (run_dir / TEACHER_FILE).exists() and not path.is_file():
+    if before is None and (run_dir / TEACHER_FILE).exists():
         raise InputError(f"{run_dir / TEACHER_FILE} is not a training's: name another folder")
     has_begun = (run_dir / MODEL_FILE).exists() or _states(run_dir)
-    if has_begun and path.is_file():
-        before = read_json(path)
+    if has_begun and before is not None:
         # Not compared is what an earlier version of this code did not write, and a network that
         # the training has started from, which it does not need any more.
         changed = [

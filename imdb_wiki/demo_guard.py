@@ -187,7 +187,7 @@ class Guard:
             body = {name: value for name, value in body.items() if isinstance(value, str | int)}
             if asks and len(items) != self.input_counts[body.get("fn_index", 0)]:
                 raise ValueError
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             raise RefusedError(400, NO_QUESTION) from None
         if asks:
             body["data"] = [self._own_photo(item, _session(request)) for item in items]

@@ -33,7 +33,6 @@ from imdb_wiki.metrics_text import summary
 from imdb_wiki.model_files import load_model, refuse_nan
 from imdb_wiki.own_files import Kind, refuse_foreign
 from imdb_wiki.results import (
-    append_result,
     count_test_reading,
     current_commit,
     hardware,
@@ -41,7 +40,7 @@ from imdb_wiki.results import (
     rounded,
     training_facts,
 )
-from imdb_wiki.results_table import refuse_other_table
+from imdb_wiki.results_table import SPARE_TABLE, append_result, refuse_other_table
 from imdb_wiki.splits import warning_of_seen_faces
 
 if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
@@ -333,7 +332,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     look_first(options.output_dir)
-    table_path = options.results_csv or options.output_dir / "results.csv"
+    table_path = options.results_csv or options.output_dir / SPARE_TABLE
     refuse_other_table(table_path, ["age_mae_years"])
     start_tensorflow()
     from imdb_wiki.pipeline import read_split

@@ -131,8 +131,6 @@ def read_card(path: Path) -> ModelCard:
         data = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise InputError(f"{path} is not readable JSON: {error}") from error
-    except RecursionError:
-        raise InputError(f"{path} is not readable JSON: too many brackets in brackets") from None
     framing = data.get("framing") if isinstance(data, dict) else None
     if not isinstance(framing, dict):
         raise InputError(f"{path} has no framing: it does not say how faces are cut")

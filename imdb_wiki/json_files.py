@@ -14,4 +14,4 @@ def parse_json(content: str | bytes) -> Any:
     try:
         return json.loads(content)
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise ValueError("too many brackets in brackets") from error

@@ -19,10 +19,11 @@ REPORT_NAME = "report.json"
 CROP_NAME, FIGURE_NAME = "crop", "figures/preparation.png"
 SAMPLE_NAME = "imdb_crop"  # where the sample is drawn; any other preparation's input is not ours
 
+TEST_READINGS_FILE = "test_reads.csv"  # how often the test split was looked at
 _FILE_NAMES = (
     REPORT_NAME,  # first: without it the rest is no finished preparation
     *(*(f"{split}.csv" for split in SPLIT_NAMES), "rejects.csv"),
-    "test_reads.csv",  # the notebook's count of how often the test split was looked at
+    TEST_READINGS_FILE,
 )
 # The files in each folder, as regular expressions.
 _FOLDER_FILES = {
@@ -55,7 +56,7 @@ def earlier_arguments(path: Path) -> dict[str, Any] | None:
         arguments = content["arguments"] if path.name == REPORT_NAME else content
         if {"dataset", "min_score", "img_size", "seed"} <= arguments.keys():
             return arguments
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise InputError(f"{path}: is not what a preparation writes; name another folder")
 

@@ -21,7 +21,6 @@ from imdb_wiki.model_files import MODEL_FILE, read_note
 from imdb_wiki.recipe import RECIPE_FILE
 
 # Also found here, where the notebook looks for them.
-from imdb_wiki.results_table import append_result as append_result
 from imdb_wiki.results_table import count_test_reading as count_test_reading
 from imdb_wiki.results_table import now as now
 

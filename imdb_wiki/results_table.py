@@ -14,9 +14,9 @@ from pathlib import Path
 from imdb_wiki.command import tell
 from imdb_wiki.errors import InputError
 from imdb_wiki.journal import write_whole
+from imdb_wiki.prepared_folder import TEST_READINGS_FILE
 
 SPARE_TABLE = "results.csv"  # in a run's folder
-TEST_READINGS_FILE = "test_reads.csv"  # in a prepared folder
 
 
 def now() -> str:

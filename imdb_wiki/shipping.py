@@ -122,7 +122,7 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
         recipe = parse_json(recipe_path.read_text(encoding="utf-8"))
         if not all(isinstance(folder, str) for folder in recipe["data"]):
             raise TypeError
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{recipe_path} is not a recipe of compact_training") from error
     if output.is_dir():
         raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")

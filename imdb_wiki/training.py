@@ -24,8 +24,8 @@ from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results import LOGS_DIR, at_work_in, hardware, set_aside, start_run
 
 # And these, where the notebook looks for them.
-from imdb_wiki.results import append_result as append_result
 from imdb_wiki.results import current_commit as current_commit
+from imdb_wiki.results_table import append_result as append_result
 from imdb_wiki.watchers import RunFiles, SameStatistics, StopAtNaN, full_disk_or_memory_named
 
 MAX_EPOCHS = 10_000  # more is a mistake
