@@ -25,6 +25,7 @@ test-all: lint  ## the same with the long campaigns
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

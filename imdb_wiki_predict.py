@@ -17,14 +17,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from imdb_wiki.command import (
-    OneLineParser,
-    number,
-    says_errors_in_one_line,
-    start_tensorflow,
-    whole_number,
-)
+from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
+from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "compact.keras"
@@ -91,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 for wrong input, 130 for Ctrl-C."""
     chosen = parse_arguments(arguments)
     print_anywhere()
-    from imdb_wiki.prediction_output import SCREEN, errors_name
+    from imdb_wiki.prediction.output import SCREEN, errors_name
 
     if sys.stdout is None:  # closed: what would be printed is not wanted
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
@@ -113,11 +108,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from imdb_wiki.annotation import DrawnPhotos
-    from imdb_wiki.exported import EXPORTED_SUFFIXES
-    from imdb_wiki.prediction import load_predictor
-    from imdb_wiki.prediction_output import CsvWriter, JsonWriter, TableWriter, opened, printable
-    from imdb_wiki.prediction_stream import list_photos, predict_photos
+    from imdb_wiki.models.exported import EXPORTED_SUFFIXES
+    from imdb_wiki.prediction.annotation import DrawnPhotos
+    from imdb_wiki.prediction.faces import load_predictor
+    from imdb_wiki.prediction.output import CsvWriter, JsonWriter, TableWriter, opened, printable
+    from imdb_wiki.prediction.stream import list_photos, predict_photos
 
     # Wrong input is reported before TensorFlow is imported, which takes seconds.
     if not chosen.model.is_file():
@@ -161,7 +156,7 @@ def _done(write: Callable[..., object], *arguments: object) -> bool:
     """Writes something; a file that cannot be written is reported, and the others continue."""
     from tqdm import tqdm
 
-    from imdb_wiki.prediction_output import SCREEN, printable
+    from imdb_wiki.prediction.output import SCREEN, printable
 
     try:
         write(*arguments)

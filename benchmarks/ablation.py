@@ -18,16 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pandas as pd
 
-from imdb_wiki.command import (
-    OneLineParser,
-    number,
-    says_errors_in_one_line,
-    start_tensorflow,
-    whole_number,
-)
-from imdb_wiki.evaluation import predict
-from imdb_wiki.metrics import accuracy, age_mae_years
-from imdb_wiki.recipe import Augmentation, Recipe
+from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from imdb_wiki.evaluation.metrics import accuracy, age_mae_years
+from imdb_wiki.models.answers import predict
+from imdb_wiki.tensorflow_start import start_tensorflow
+from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 
 # What imports TensorFlow is imported where it is used, after the options are read.
 
@@ -91,9 +86,9 @@ def second_trainings(first: Recipe, first_model: Path) -> dict[str, Recipe]:
 
 def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) -> dict:
     """Trains one variant, unless it is trained, and scores it on each folder's validation split."""
-    from imdb_wiki.compact_training import train_compact
     from imdb_wiki.pipeline import read_split
-    from imdb_wiki.results import HISTORY_FILE
+    from imdb_wiki.results.runs import HISTORY_FILE
+    from imdb_wiki.training.compact.train import train_compact
 
     model = train_compact(prepared_dirs, run_dir, recipe, verbose=0)
     row = {"variant": name}
@@ -109,7 +104,7 @@ def measure(prepared_dirs: list[str], run_dir: Path, name: str, recipe: Recipe) 
 
 def measured(prepared_dirs: list[str], run_dir: Path, epochs: int, share: float) -> Iterator[dict]:
     """Measures all variants, one after the other: even so small a network fills two cores."""
-    from imdb_wiki.results import MODEL_FILE
+    from imdb_wiki.models.files import MODEL_FILE
 
     first = variants(epochs, share, len(prepared_dirs))
     second = second_trainings(next(iter(first.values())), run_dir / "00" / MODEL_FILE)
@@ -152,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     start_tensorflow()
-    from imdb_wiki.results_table import append_result
+    from imdb_wiki.results.table import append_result
 
     table_path = options.run_dir / "ablation.csv"
     table_path.unlink(missing_ok=True)

@@ -31,18 +31,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from imdb_wiki.command import (
-    OneLineParser,
-    says_errors_in_one_line,
-    start_tensorflow,
-    whole_number,
-)
-from imdb_wiki.crops import decode, square
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation import load_model
-from imdb_wiki.export import default_output, export
-from imdb_wiki.exported import load_exported
-from imdb_wiki.metrics import accuracy, age_mae_years
+from imdb_wiki.evaluation.metrics import accuracy, age_mae_years
+from imdb_wiki.export.convert import default_output, export
+from imdb_wiki.images.pixels import decode, square
+from imdb_wiki.models.exported import load_exported
+from imdb_wiki.models.files import load_model
+from imdb_wiki.tensorflow_start import start_tensorflow
 
 # What imports TensorFlow is imported where it is used, after the options are read.
 
@@ -247,7 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     import tensorflow as tf
 
     from imdb_wiki.pipeline import read_split
-    from imdb_wiki.training import hardware
+    from imdb_wiki.results.provenance import hardware
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -4,9 +4,9 @@
 
 Real face chips are put into larger photos, at sizes and places drawn at random, on plain grounds,
 on blotches and on blurred enlargements of themselves, and looked for. One half of them tells the
-constants of `imdb_wiki/detection.py`, as medians. The other half is predicted twice, as the chip
-and as it is found and cut out of the photo: how far both ages are apart is what detection and
-framing cost.
+constants of `imdb_wiki/prediction/detection.py`, as medians. The other half is predicted twice, as
+the chip and as it is found and cut out of the photo: how far both ages are apart is what detection
+and framing cost.
 """
 
 import itertools
@@ -22,18 +22,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from imdb_wiki import detection
-from imdb_wiki.command import (
-    OneLineParser,
-    number,
-    says_errors_in_one_line,
-    start_tensorflow,
-    whole_number,
-)
-from imdb_wiki.crops import decode
-from imdb_wiki.detection import Box
+from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
-from imdb_wiki.prediction import load_predictor, predict_faces
+from imdb_wiki.images.pixels import decode
+from imdb_wiki.prediction import detection
+from imdb_wiki.prediction.detection import Box
+from imdb_wiki.prediction.faces import load_predictor, predict_faces
+from imdb_wiki.tensorflow_start import start_tensorflow
 
 PHOTO_HEIGHT, PHOTO_WIDTH = 768, 1024  # the largest that is searched as it is
 CHIP_SIDES = (48, 600)  # least and most pixels of a chip in its photo

@@ -29,14 +29,17 @@ import pandas as pd
 import scipy.io
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
-from imdb_wiki.crops import Job, UnreadableImageError, decode, encode, make_crops, square
-from imdb_wiki.filters import first_broken_rule
+from imdb_wiki.datasets.matlab import table_of_mat
+from imdb_wiki.images.headers import UnreadableImageError
+from imdb_wiki.images.pixels import decode, encode, square
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.parallel import in_chunks, run_parallel
-from imdb_wiki.photos import PhotoFolder
-from imdb_wiki.preparation import PHOTOS_PER_CHUNK, crop_names
-from imdb_wiki.sources import table_of_mat
-from imdb_wiki.splits import person_numbers, split_groups
+from imdb_wiki.preparation.crop_names import crop_names
+from imdb_wiki.preparation.crops import Job, make_crops
+from imdb_wiki.preparation.photos import PhotoFolder
+from imdb_wiki.preparation.prepare import PHOTOS_PER_CHUNK
+from imdb_wiki.preparation.rules import first_broken_rule
+from imdb_wiki.preparation.splits import person_numbers, split_groups
 
 SIZE, QUALITY = 200, 95  # the preparation's defaults
 MIN_SCORE = 1.0

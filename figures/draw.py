@@ -7,9 +7,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # only errors; must stand before the import
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from imdb_wiki import diagrams, plots
-from imdb_wiki.networks import two_branch_cnn
+from imdb_wiki import plots
+from imdb_wiki.networks.two_branch import two_branch_cnn
 from imdb_wiki.pipeline import read_split
+from imdb_wiki.plots import diagrams
 
 REPOSITORY = Path(__file__).parents[1]
 

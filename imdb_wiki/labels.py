@@ -7,6 +7,7 @@ FEMALE, MALE = 0, 1
 GENDER_NAMES = ("female", "male")  # index = encoding, and the names of the class folders
 
 MIN_AGE_YEARS, MAX_AGE_YEARS = 0, 100
+AGES_YEARS = np.arange(MIN_AGE_YEARS, MAX_AGE_YEARS + 1)  # (101,)
 
 SPLIT_NAMES = ("train", "val", "test")
 

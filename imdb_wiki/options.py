@@ -8,12 +8,21 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Iterable
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from imdb_wiki.command import whole_number, yes_or_no
 from imdb_wiki.errors import InputError
 
 MAX_IMAGE_SIDE = 4096  # in pixels; more is a mistake, and would be noticed only in a full memory
+
+
+REQUIRED = dataclasses.MISSING  # as an option's default: it must be given
+
+
+def switch(text: str) -> bool:
+    """An option's kind: on a command line its name alone turns it on."""
+    return text == "True"
 
 
 def option(
@@ -24,17 +33,20 @@ def option(
     group: str,
     default_text: str | None = None,
     several: bool = False,
+    is_text: bool = False,
 ) -> Any:
     """Makes a field of a dataclass that is an option of a command, too.
 
     Args:
-        default: The field's value unless another is given.
-        kind: Reads a text and checks its range, e.g. `command.number(0, 1)`.
+        default: The field's value unless another is given; `REQUIRED` for none.
+        kind: Reads a text and checks its range, e.g. `command.number(0, 1)`; `Path`, or `switch`.
         unit: What the value is counted in, in capitals as help shows it: PIXELS, YEARS, SHARE.
         help: What it decides, without unit and default.
         group: The heading under which help lists it.
         default_text: How help says the default, where the value itself does not say it.
         several: Whether the value is a tuple, of one or more of `kind`.
+        is_text: Whether the value is a text or a path, and may be None, where the default does not
+            show that.
     """
     about = {
         "kind": kind,
@@ -43,6 +55,7 @@ def option(
         "group": group,
         "default_text": default_text,
         "several": several,
+        "is_text": is_text or kind is Path,
     }
     return dataclasses.field(default=default, metadata=about)
 
@@ -66,11 +79,16 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
         text = about["help"]
         if about["default_text"]:  # of several values, or of what other options say
             text, default = f"{text} (default: {about['default_text']})", None
-        groups[about["group"]].add_argument(
+        add = groups[about["group"]].add_argument
+        if about["kind"] is switch:
+            add(f"--{field.name}", action="store_true", help=text)
+            continue
+        add(
             f"--{field.name}",
             type=about["kind"],
             nargs="+" if about["several"] else None,
-            default=default,
+            default=None if default is REQUIRED else default,
+            required=default is REQUIRED,
             metavar=about["unit"],
             help=text,
         )
@@ -104,8 +122,11 @@ def read_options(instance: Any) -> None:
     """
     for field in _options_of(type(instance)):
         value, about = getattr(instance, field.name), field.metadata
+        is_text = isinstance(field.default, str) or about["is_text"]
+        if value is None and about["is_text"]:
+            continue  # it was not given, and nothing else says it
         read = read_values if about["several"] else read_value
-        value = read(field.name, value, about["kind"], isinstance(field.default, str))
+        value = read(field.name, value, about["kind"], is_text)
         object.__setattr__(instance, field.name, value)
 
 
@@ -129,6 +150,8 @@ def read_value(name: str, value: Any, kind: Callable[[str], Any], is_text: bool 
             raise ValueError
         if kind is yes_or_no and value in (False, True):
             value = int(value)
+        if kind is Path:
+            return Path(value)
         return kind(str(value))
     except argparse.ArgumentTypeError as error:
         raise InputError(f"{name}: {error}") from error

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
-from imdb_wiki.json_files import parse_json
+from imdb_wiki.files import parse_json
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, SPLIT_NAMES
 from imdb_wiki.options import read_image_size, read_value
 

@@ -31,14 +31,15 @@ def in_this_process():
     """
     from matplotlib.figure import Figure
 
-    from imdb_wiki import inputs, preparation
+    from imdb_wiki.datasets import matlab
+    from imdb_wiki.preparation import prepare as preparation
 
     def call(work, *arguments, max_memory_bytes):
         return work(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation, "run_parallel", lambda work, chunks, workers: map(work, chunks))
-        patch.setattr(inputs, "run_apart", call)
+        patch.setattr(matlab, "run_apart", call)
         patch.setattr(preparation, "report_figure", lambda *_: Figure((1, 1)))
         yield
 
@@ -67,5 +68,5 @@ def run_preparation(*arguments: object) -> subprocess.CompletedProcess:
 
 def pytest_collection_modifyitems(items):
     """Starts with the files that take longest, lest one process waits for the other at the end."""
-    longest = ("test_notebook", "test_survival")
+    longest = ("test_notebook", "preparation/test_survival")
     items.sort(key=lambda item: not any(name in item.nodeid for name in longest))

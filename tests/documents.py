@@ -16,6 +16,7 @@ import pytest
 import yaml
 from papermill.cli import _resolve_type
 
+from imdb_wiki import __main__ as house
 from tests.conftest import REPOSITORY
 
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
@@ -95,11 +96,11 @@ def check_python(arguments: list[str]) -> None:
     if arguments[0] == "-m" and arguments[1] == "venv":
         return
     if arguments[0] == "-m":
-        assert arguments[1].startswith("imdb_wiki"), arguments
-        name = {"imdb_wiki.compact_training": "imdb_wiki.compact_command"}.get(
-            arguments[1], arguments[1]
-        )  # its options are read before TensorFlow is imported
-        parse(importlib.import_module(name).main, arguments[2:])
+        assert arguments[1] == "imdb_wiki", arguments
+        if len(arguments) == 2:
+            return  # lists the commands
+        module = importlib.import_module(house.COMMANDS[arguments[2]].module)
+        parse(module.main, arguments[3:])
         return
     path = REPOSITORY / arguments[0]
     assert path.is_file(), f"no such script: {arguments[0]}"

@@ -12,17 +12,10 @@ import keras
 import pytest
 import tensorflow
 
-from imdb_wiki import command
-from imdb_wiki.command import (
-    number,
-    quiet_tensorflow,
-    says_errors_in_one_line,
-    start_tensorflow,
-    tell,
-    whole_number,
-    yes_or_no,
-)
+from imdb_wiki import tensorflow_start
+from imdb_wiki.command import number, says_errors_in_one_line, tell, whole_number, yes_or_no
 from imdb_wiki.errors import InputError
+from imdb_wiki.tensorflow_start import quiet_tensorflow, start_tensorflow
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
 
@@ -102,7 +95,9 @@ def test_ctrl_c_that_came_back_as_another_error_is_ctrl_c_all_the_same(capsys):
 def test_ctrl_c_while_a_command_is_imported_is_one_line(code, tmp_path):
     (tmp_path / "slow.py").write_text(code)
     (tmp_path / "start.py").write_text(
-        "from imdb_wiki.command import run_command; run_command('slow')"
+        "import imdb_wiki.__main__ as house\n"
+        "house.COMMANDS['slow'] = house.Command('slow', '')\n"
+        "house.run('slow')"
     )
     done = subprocess.run(
         [sys.executable, "-m", "start"],
@@ -115,18 +110,14 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(code, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("module", ["compact_command", "evaluation"])
-def test_ctrl_c_at_any_moment_is_one_line(module, tmp_path):
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_ctrl_c_at_any_moment_is_one_line(name, tmp_path):
     prepared_dir = write_prepared(tmp_path / "prepared", {"train": 20, "val": 40, "test": 4})
     arguments = {
-        "compact_command": [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", "32"],
-        "evaluation": ["models/compact.keras", prepared_dir, "--output_dir", tmp_path / "results"],
-    }[module]
-    code = (
-        "from imdb_wiki.command import run_command\n"
-        "print('started', flush=True)\n"
-        f"run_command('imdb_wiki.{module}')"
-    )
+        "train": [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", "32"],
+        "evaluate": ["models/compact.keras", prepared_dir, "--output_dir", tmp_path / "results"],
+    }[name]
+    code = f"from imdb_wiki.__main__ import run\nprint('started', flush=True)\nrun('{name}')"
     for wait_seconds in (0, 0.1, 0.3, 0.6, 1, 1.5, 2, 3, 5, 9, 14):
         begun = subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)],
@@ -140,7 +131,7 @@ def test_ctrl_c_at_any_moment_is_one_line(module, tmp_path):
         begun.send_signal(signal.SIGINT)
         said = begun.communicate()[1]
         if begun.returncode == 0:
-            assert module == "evaluation" and said == ""  # it was quicker
+            assert name == "evaluate" and said == ""  # it was quicker
             break
         assert begun.returncode == 130, said
         assert said.startswith("stopped") and said.count("\n") == 1
@@ -208,7 +199,7 @@ def test_of_tensorflows_log_only_a_gpus_errors_are_printed(
 ):
     (tmp_path / "version").touch()
     files = [str(tmp_path / "absent"), str(tmp_path / "version")]
-    monkeypatch.setattr(command, "NVIDIA_DRIVER_FILES", files if driver else files[:1])
+    monkeypatch.setattr(tensorflow_start, "NVIDIA_DRIVER_FILES", files if driver else files[:1])
     with pytest.raises(ZeroDivisionError), quiet_tensorflow():
         os.write(2, LOG.encode())
         _ = 1 / 0
@@ -231,7 +222,7 @@ def test_tensorflow_starts_silently_and_as_needed_whatever_is_set_for_other_proj
     settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}
     (tmp_path / "keras.json").write_text(json.dumps(settings | {"backend": "jax"}))
     done = run_python(
-        "from imdb_wiki.command import start_tensorflow\n"
+        "from imdb_wiki.tensorflow_start import start_tensorflow\n"
         "start_tensorflow()\n"
         "import keras, tensorflow as tf\n"
         "@tf.function\n"
@@ -254,7 +245,7 @@ def test_tensorflow_starts_silently_and_as_needed_whatever_is_set_for_other_proj
 def test_a_gpu_that_is_not_found_is_said_where_there_is_a_driver(monkeypatch, capsys):
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda *_: [])
     for driver, hidden in (([sys.executable], False), ([sys.executable], True), ([], False)):
-        monkeypatch.setattr(command, "NVIDIA_DRIVER_FILES", driver)
+        monkeypatch.setattr(tensorflow_start, "NVIDIA_DRIVER_FILES", driver)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1" if hidden else "0")
         start_tensorflow()
         said = capsys.readouterr().err
@@ -265,7 +256,8 @@ def test_a_gpu_that_is_not_found_is_said_where_there_is_a_driver(monkeypatch, ca
 def test_a_wrong_value_in_keras_json_is_one_line(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "int8"}')
     done = run_python(
-        "from imdb_wiki.command import says_errors_in_one_line, start_tensorflow\n"
+        "from imdb_wiki.command import says_errors_in_one_line\n"
+        "from imdb_wiki.tensorflow_start import start_tensorflow\n"
         "raise SystemExit(says_errors_in_one_line(start_tensorflow)())",
         KERAS_HOME=str(tmp_path),
     )

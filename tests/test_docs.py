@@ -40,7 +40,7 @@ def test_a_wrong_command_is_noticed():
     for line in (
         ".venv/bin/python imdb_wiki_preparation.py --img_sizes 64 --output_dir data/a",
         ".venv/bin/python imdb_wiki_prepare.py --output_dir data/a",
-        ".venv/bin/python -m imdb_wiki.evaluation model.keras --output_dir runs/a",
+        ".venv/bin/python -m imdb_wiki evaluate model.keras --output_dir runs/a",
         ".venv/bin/python benchmarks/ablation.py data/a --run_dir runs/a --epochs few",
         ".venv/bin/papermill imdb_wiki_gpu.ipynb runs/a.ipynb -p EPOCS 5",
         ".venv/bin/papermill imdb_wiki_gpu.ipynb runs/a.ipynb -p EPOCHS five",
@@ -78,8 +78,8 @@ def test_every_constant_that_a_sentence_names_is_the_notebooks(name):
 def photo_folder(tmp_path_factory):
     """photo.jpg, a whole photo, and face.jpg, the crop of its face; the models where they are."""
     skimage_data = pytest.importorskip("skimage.data")
-    from imdb_wiki.detection import detect_faces
-    from imdb_wiki.framing import Framing
+    from imdb_wiki.models.framing import Framing
+    from imdb_wiki.prediction.detection import detect_faces
 
     folder = tmp_path_factory.mktemp("photos")
     (folder / "models").symlink_to(REPOSITORY / "models")
@@ -181,12 +181,21 @@ def test_the_map_matches_the_tree():
 
 
 def test_the_page_of_the_code_names_every_module():
-    named = first_column(text_of("docs/code.md").partition("## Elsewhere")[0])
+    text = text_of("docs/code.md").partition("## To add something")[2]
+    text = text.partition("## What every room")[2].partition("## Elsewhere")[0]
     package = REPOSITORY / "imdb_wiki"
-    modules = {p.relative_to(package).as_posix() for p in package.rglob("*.py")}
-    for module in modules - {"__init__.py"}:
-        assert any(module == name or module.startswith(name) for name in named), module
-    assert [name for name in named if not (package / name).exists()] == []
+    named = set()
+    for line in text.splitlines():
+        rooms = [name for name in first_column(line) if (package / name).is_dir()]
+        inside = [
+            name for name in re.findall(r"`(\w+\.py)`", line) if name not in first_column(line)
+        ]
+        named |= {room + name for room in rooms for name in inside}
+        named |= {name for name in first_column(line) if name.endswith(".py")}
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    quiet = {name for name in modules if name.endswith(("__init__.py", "/__main__.py"))}
+    drawings = {name for name in modules if name.startswith("sample/")}
+    assert named == modules - quiet - drawings
 
 
 # Columns of the documents' tables, by what they begin with: the network's measure, the constant's,

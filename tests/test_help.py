@@ -59,7 +59,7 @@ def name_of(action: argparse.Action) -> str:
 
 
 def test_every_parser_is_found():
-    wanted = {"imdb_wiki_preparation", "imdb_wiki_predict", "imdb_wiki.compact_command"}
+    wanted = {"imdb_wiki_preparation", "imdb_wiki_predict", "imdb_wiki.training.compact.command"}
     assert wanted < set(COMMANDS)
     others = [path for path, source in SOURCES.items() if re.search(r"\bArgumentParser\(", source)]
     assert [str(path) for path in others if "OneLineParser" not in SOURCES[path]] == []

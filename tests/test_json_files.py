@@ -3,11 +3,11 @@
 import pytest
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.framing import read_card
-from imdb_wiki.json_files import parse_json
-from imdb_wiki.model_card import main as model_card
-from imdb_wiki.results import read_json, training_facts
-from imdb_wiki.splits import read_split_list
+from imdb_wiki.export.model_card import main as model_card
+from imdb_wiki.files import parse_json
+from imdb_wiki.models.description import read_description
+from imdb_wiki.results.runs import read_json, training_facts
+from imdb_wiki.split_lists import read_split_list
 
 NESTED = pytest.param("[" * 200_000, id="nested")
 
@@ -19,7 +19,7 @@ def test_damage_is_a_value_error(content):
 
 
 @pytest.mark.parametrize("content", [NESTED, "[]", "7", "not JSON"])
-@pytest.mark.parametrize("read", [read_json, read_split_list, read_card])
+@pytest.mark.parametrize("read", [read_json, read_split_list, read_description])
 def test_each_reader_says_it_in_one_line(tmp_path, read, content):
     path = tmp_path / "a.json"
     path.write_text(content)

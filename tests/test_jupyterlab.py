@@ -19,7 +19,7 @@ import nbformat
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.page import opened_browser
+from tests.page.process import opened_browser
 from tests.prepared import write_prepared
 from tests.test_notebook import (
     DATA_FIGURES,

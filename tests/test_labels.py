@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imdb_wiki.labels import FEMALE, GENDER_NAMES, MALE, age_in_years
-from tests.originals import serial_day
+from tests.preparation.originals import serial_day
 
 
 def test_genders_are_encoded_as_in_the_data_set():

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from imdb_wiki.journal import write_whole
-from imdb_wiki.model_files import save_model
-from imdb_wiki.own_files import part_of
-from tests.test_networks import SMALL
+from imdb_wiki.files import part_of, write_whole
+from imdb_wiki.models.files import save_model
+from tests.shared import SMALL
 
 
 def test_a_file_of_a_browsers_unfinished_download_is_left_alone(tmp_path):
-    from imdb_wiki.networks import two_branch_cnn
+    from imdb_wiki.networks.two_branch import two_branch_cnn
 
     others = [tmp_path / name for name in ("a.csv.part", "model.keras.part", "partial-model.keras")]
     for path in others:

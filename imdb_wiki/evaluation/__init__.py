@@ -1,0 +1,14 @@
+"""How good a model is, beside what needs no model: the training median and the majority gender."""
+
+from imdb_wiki.lazy import lazy_names
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "models.answers": "predict",
+        "models.files": "load_model",
+        "evaluation.evaluate": "interval_constants_of write_evaluation",
+        "evaluation.metrics": "age_mae_years score",
+        "evaluation.text": "beside_constant_answers group_table summary",
+    },
+)

@@ -1,0 +1,110 @@
+"""The command `python -m imdb_wiki evaluate`."""
+
+import sys
+from pathlib import Path
+
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
+from imdb_wiki.evaluation.evaluate import interval_constants_of, look_first, write_evaluation
+from imdb_wiki.evaluation.text import summary
+from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.models.answers import predict
+from imdb_wiki.models.files import load_model
+from imdb_wiki.results.provenance import current_commit, hardware, now
+from imdb_wiki.results.runs import rounded, training_facts
+from imdb_wiki.results.table import (
+    SPARE_TABLE,
+    append_result,
+    count_test_reading,
+    refuse_other_table,
+)
+from imdb_wiki.split_lists import warning_of_seen_faces
+from imdb_wiki.tensorflow_start import start_tensorflow
+
+
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code, 2 for wrong input."""
+    parser = OneLineParser(
+        prog="python -m imdb_wiki evaluate",
+        description="Evaluates a saved model on a split of prepared folders.",
+    )
+    add = parser.add_argument_group("model and data").add_argument
+    add("model", type=Path, metavar="MODEL", help="a .keras file, with its .json if there is one")
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help="folders of imdb_wiki_preparation.py, pooled",
+    )
+    add("--split", choices=SPLIT_NAMES, default="test", help="which part of them is predicted")
+    add = parser.add_argument_group("results").add_argument
+    add(
+        "--output_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for metrics.json, predictions.csv and figures",
+    )
+    add(
+        "--results_csv",
+        type=Path,
+        metavar="FILE",
+        help="table that gets a row (default: results.csv in --output_dir)",
+    )
+    add = parser.add_argument_group("computation").add_argument
+    add(
+        "--batch_size",
+        type=whole_number(1, 65_536),
+        default=64,
+        metavar="IMAGES",
+        help="images a step",
+    )
+    add(
+        "--flip_averaging",
+        action="store_true",
+        help="answer with the mean of two passes, for the image and its mirror image",
+    )
+    options = parser.parse_args(arguments)
+    look_first(options.output_dir)
+    table_path = options.results_csv or options.output_dir / SPARE_TABLE
+    refuse_other_table(table_path, ["age_mae_years"])
+    start_tensorflow()
+    from imdb_wiki.pipeline import read_split
+
+    frame = read_split(options.prepared_dirs, options.split)
+    train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
+    model = load_model(options.model)
+    warning = warning_of_seen_faces(options.model, frame)
+    training = training_facts(options.model)
+    constants = interval_constants_of(
+        model,
+        options.model,
+        options.prepared_dirs,
+        options.batch_size,
+        options.flip_averaging,
+    )
+    predictions = predict(model, frame, options.batch_size, 1, options.flip_averaging)
+    metrics = write_evaluation(
+        options.output_dir, frame, predictions, train_frame, constants
+    ).metrics
+    row = {
+        "time": now(),
+        "data": " ".join(options.prepared_dirs),
+        "split": options.split,
+        "model": str(options.model),
+        "network": model.name,
+        "parameters": model.count_params(),
+        "image_size": model.input_shape[1],
+        "flip_averaging": options.flip_averaging,
+        **rounded(metrics),
+        "hardware": hardware(),
+        "commit": current_commit(),
+    }
+    row |= {name: value for name, value in training.items() if name not in row}
+    append_result(table_path, row)
+    print(summary(metrics))
+    if options.split == "test":
+        print(*count_test_reading(options.prepared_dirs, options.model), sep="\n")
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0

@@ -1,0 +1,267 @@
+"""The pictures of an evaluation; each function returns a Figure and shows nothing by itself."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from scipy.stats import binomtest
+
+from imdb_wiki.evaluation.error_figure import error_by_group
+from imdb_wiki.evaluation.metrics import (
+    CALIBRATION_BINS,
+    CS_YEARS,
+    calibration_error,
+    cumulative_score,
+    reliability,
+)
+from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
+from imdb_wiki.plots.faces import draw_faces
+from imdb_wiki.plots.style import (
+    BLUE,
+    FACE_INCHES,
+    FACES_A_ROW,
+    GREY,
+    INK,
+    VERMILION,
+    face_count,
+    legend_outside,
+    styled,
+    whole_numbers,
+)
+
+CURVE_YEARS = 20  # how far the cumulative curve is drawn; beyond it every network is flat
+MEDIAN_FACES = 5  # a decade of fewer gets no median: it would be one of these faces
+# From one face to many. One face stands out from white, unlike in matplotlib's own "Blues".
+COUNT_COLOURS = LinearSegmentedColormap.from_list("counts", ["#5A9BCB", "#0B4F8A", "#0A0F2C"])
+
+
+FIGURE_NAMES = (  # of their files, in the order in which they are shown
+    *("predicted_against_true", "error_by_group", "cumulative_score"),
+    *("reliability", "best_and_worst_faces", "gender_confusion"),
+)
+
+
+def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
+    """Draws every picture of an evaluation.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+        tables: Of `metrics.by_group`.
+
+    Returns:
+        Figures by the name of their file.
+    """
+    figures = (
+        predicted_against_true(table),
+        error_by_group(tables),
+        cumulative_curve(table),
+        reliability_diagram(table),
+        best_and_worst_faces(table),
+        gender_confusion(table),
+    )
+    return dict(zip(FIGURE_NAMES, figures, strict=True))
+
+
+@styled
+def predicted_against_true(table: pd.DataFrame) -> Figure:
+    """Draws predicted against true ages as a density.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+
+    Returns:
+        Counts in cells of two by two years, the diagonal, and the median answer of each decade
+        that has some faces.
+    """
+    figure = Figure(figsize=(6.4, 5.8), layout="compressed")
+    axes = figure.subplots()
+    limit = (MIN_AGE_YEARS, MAX_AGE_YEARS + 2)
+    bins = np.arange(limit[0], limit[1] + 1, 2)
+    answers = table["predicted_age_years"].clip(*limit)
+    counts, *_ = np.histogram2d(table["age"], answers, bins=[bins, bins])
+    cells = axes.pcolormesh(
+        bins, bins, np.ma.masked_equal(counts.T, 0), cmap=COUNT_COLOURS,
+        norm=LogNorm(1, max(2, counts.max())),
+    )  # fmt: skip
+    ticks = LogLocator(subs=(1, 2, 5))
+    bar = figure.colorbar(cells, ax=axes, label="faces", shrink=0.8, ticks=ticks, format="{x:,.0f}")
+    bar.minorticks_off()
+    axes.plot(limit, limit, color=GREY, lw=1, label="predicted = true")
+    decades = table.groupby(table["age"] // 10)[["age", "predicted_age_years"]]
+    centres = decades.agg(age=("age", "mean"), answer=("predicted_age_years", "median"))
+    centres = centres[decades.size() >= MEDIAN_FACES]
+    if len(centres):
+        label = f"median by decade (of {MEDIAN_FACES} faces or more)"
+        axes.plot(centres["age"], centres["answer"], "o-", color=VERMILION, ms=5, label=label)
+    axes.set(xlim=limit, ylim=limit, aspect="equal")
+    axes.set_xlabel("true age, years")
+    axes.set_ylabel("predicted age, years")
+    error = table["age_error_years"].abs().mean()
+    axes.set_title(f"{face_count(table)}, mean absolute error {error:.2f} years")
+    legend_outside(figure, axes)
+    return figure
+
+
+@styled
+def cumulative_curve(table: pd.DataFrame) -> Figure:
+    """Draws the share of faces whose age error is at most so many years.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+
+    Returns:
+        The network's curve, that of always answering the median, and CS@5 marked.
+    """
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    years = np.arange(0, CURVE_YEARS + 0.5, 0.5)
+    lines = {
+        "the network": (table["predicted_age_years"], BLUE, "-"),
+        "always these faces' median": (table["age"].median(), VERMILION, "--"),
+    }
+    for label, (answers, colour, style) in lines.items():
+        shares = [cumulative_score(table["age"], answers, limit) for limit in years]
+        axes.plot(years, shares, style, color=colour, label=label)
+    at_five = cumulative_score(table["age"], table["predicted_age_years"])
+    axes.plot([CS_YEARS, CS_YEARS, 0], [0, at_five, at_five], ":", color=GREY)
+    axes.plot(CS_YEARS, at_five, "o", color=BLUE, clip_on=False)
+    axes.set(xlim=(0, CURVE_YEARS), ylim=(0, 1.02))
+    axes.set_xlabel("largest error, years")
+    axes.set_ylabel("share of faces")
+    axes.set_xticks(range(0, CURVE_YEARS + 1, 5))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set_title(f"{at_five:.1%} of {face_count(table)} within {CS_YEARS} years")
+    legend_outside(figure, axes)
+    return figure
+
+
+@styled
+def reliability_diagram(table: pd.DataFrame) -> Figure:
+    """Draws how often gender answers are right against how sure they were.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+
+    Returns:
+        The share of right answers in bins of the answered probability, each with a 95% interval
+        (Wilson's, for a share of so many faces); below, how many faces are in each bin.
+    """
+    probabilities = table[["female_probability", "male_probability"]].to_numpy()
+    genders = table["gender"].to_numpy()
+    bins = reliability(genders, probabilities)
+    error = calibration_error(genders, probabilities)
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, label="perfectly calibrated")
+    ends = np.array(
+        [
+            binomtest(round(row.accuracy * row.count), row.count).proportion_ci(method="wilson")
+            for row in bins[["accuracy", "count"]].itertuples(index=False)
+        ]
+    ).T  # (2, bins)
+    reach = np.abs(ends - bins["accuracy"].to_numpy())
+    upper.errorbar(
+        bins["confidence"], bins["accuracy"], yerr=reach, fmt="o", color=BLUE, ecolor=INK,
+        elinewidth=1, label="these faces, 95% interval",
+    )  # fmt: skip
+    upper.set_ylim(min(0.48, float(ends.min()) - 0.02), 1.02)
+    upper.yaxis.set_major_formatter("{x:.0%}")
+    upper.set_ylabel("share of right answers")
+    upper.set_title(f"gender of {face_count(table)}: calibration error {error:.3f}")
+    width = 0.5 / CALIBRATION_BINS
+    bars = lower.bar(0.5 + width * (bins.index + 0.5), bins["count"], width=0.8 * width, color=GREY)
+    lower.bar_label(bars, fmt="{:,.0f}", size=9, padding=2)
+    lower.set(xlim=(0.49, 1.01), ylim=(0, 1.35 * bins["count"].max()))  # room for the numbers
+    lower.grid(visible=False, axis="x")
+    whole_numbers(lower.yaxis)
+    lower.yaxis.get_major_locator().set_params(nbins=3)
+    lower.xaxis.set_major_formatter("{x:.0%}")
+    lower.set_xlabel("probability of the answered gender")
+    lower.set_ylabel("faces")
+    legend_outside(figure, upper)
+    return figure
+
+
+@styled
+def best_and_worst_faces(table: pd.DataFrame, count: int = FACES_A_ROW) -> Figure:
+    """Shows the faces with the smallest and the largest age errors; wrong labels are among these.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+        count: Faces of each kind.
+
+    Returns:
+        Three rows: best ages, worst ages, surest wrong genders.
+    """
+    count = min(count, len(table))
+    by_error = table.iloc[table["age_error_years"].abs().argsort(kind="stable")]
+    surely_wrong = table[table["predicted_gender"] != table["gender"]]
+    true_probability = np.where(
+        surely_wrong["gender"] == 0,
+        surely_wrong["female_probability"],
+        surely_wrong["male_probability"],
+    )
+    surely_wrong = surely_wrong.iloc[true_probability.argsort(kind="stable")]
+    rows = {
+        "closest ages (label → predicted)": (by_error[:count], _age_caption, 1),
+        "farthest ages (label → predicted)": (by_error[::-1][:count], _age_caption, 1),
+        "surest wrong genders (label → predicted)": (surely_wrong[:count], _gender_caption, 2),
+    }
+    columns = max(count, 4)  # else the rows' titles do not fit
+    heights = [
+        0.25 + (FACE_INCHES + 0.2 * lines if len(faces) else 0) for faces, _, lines in rows.values()
+    ]
+    figure = Figure(figsize=(FACE_INCHES * columns, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(rows), 1, height_ratios=heights)
+    for part, (title, (faces, caption, _)) in zip(parts, rows.items(), strict=True):
+        part.suptitle(title if len(faces) else f"{title}: none", x=0.01, ha="left")
+        if faces.empty:
+            continue
+        captions = [caption(face) for face in faces.itertuples()]
+        draw_faces(figure, part.subplots(1, columns, squeeze=False), faces["path"], captions)
+    return figure
+
+
+def _age_caption(face) -> str:
+    return f"{face.age} → {face.predicted_age_years:.0f}"
+
+
+def _gender_caption(face) -> str:
+    sure = max(face.female_probability, face.male_probability)
+    return f"{GENDER_NAMES[face.gender]} → {GENDER_NAMES[face.predicted_gender]}\n{sure:.0%} sure"
+
+
+@styled
+def gender_confusion(table: pd.DataFrame) -> Figure:
+    """Draws how often each gender was answered as which.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+
+    Returns:
+        A 2×2 table: shares of the true gender, with counts.
+    """
+    counts = np.zeros((2, 2), dtype=int)  # (true, predicted)
+    np.add.at(counts, (table["gender"], table["predicted_gender"]), 1)
+    totals = counts.sum(axis=1)
+    shares = counts / np.maximum(totals[:, np.newaxis], 1)
+    figure = Figure(figsize=(4.4, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (true, predicted), share in np.ndenumerate(shares):
+        text = f"{share:.1%}\n{counts[true, predicted]:,}" if totals[true] else "–\n0"
+        axes.text(
+            predicted, true, text, ha="center", va="center",
+            color="white" if share > 0.6 else INK, fontsize=12,
+        )  # fmt: skip
+    axes.set_xticks(range(2), GENDER_NAMES)
+    axes.set_yticks(range(2), GENDER_NAMES)
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_title(f"gender of {face_count(table)}")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return figure

@@ -1,0 +1,178 @@
+"""Makes a trained network ready for use: the model, and what its users must know.
+
+    python -m imdb_wiki ship runs/compact data/utkface data/wiki --output models/compact
+
+`models/compact.keras` can be loaded with Keras alone. `models/compact.json` says how faces must be
+cut out, and has the constants of the age intervals, calibrated on the folders' validation splits.
+`models/compact_split.json` lists, by digests of their names, the faces that it was not trained on:
+with it, `imdb_wiki_preparation.py --split_file` makes the same splits on any machine.
+"""
+
+import json
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line
+from imdb_wiki.errors import InputError
+from imdb_wiki.files import Kind, parse_json, refuse_foreign, write_together
+from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.models.description import DESCRIPTION_KIND
+from imdb_wiki.models.files import MODEL_FILE, MODEL_KIND, load_model, model_bytes, refuse_nan
+from imdb_wiki.models.intervals import COVERAGE
+from imdb_wiki.results.runs import RECIPE_FILE
+from imdb_wiki.tensorflow_start import start_tensorflow
+from imdb_wiki.terminal import print_anywhere
+
+SPLIT_LIST_KIND = Kind("list of the faces of a split", (b'"val": [', b'"test": ['))
+# How a face must be cut out for the network: as in UTKFace. Of the two framings that it was trained
+# on, this is the narrower one, in which the face has more pixels.
+FRAMING = {
+    "box": "chip",  # square, upright; the face is about 0.86 of its width and 1.07 of its height
+    "margin": 0.0,  # of the chip's side, added on each of its sides
+    "padding": "edge",  # outside of the photo, its edge is repeated
+    "resampling": "area",  # as in `crops.square`: areas are averaged when scaling down
+}
+
+
+def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float = COVERAGE) -> dict:
+    """Writes `<output>.keras`, `<output>.json` and `<output>_split.json`.
+
+    Args:
+        run_dir: Folder of `compact_training`.
+        prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
+        output: Path of the files without their ending; it may have dots, as `compact.v2`.
+        coverage: Share of true ages that the intervals are meant to hold.
+
+    Returns:
+        The content of the `.json`.
+
+    Raises:
+        FileNotFoundError: There is no such training, or no such prepared folder.
+        InputError: The model answers no distribution or NaN, the validation splits are too small,
+            or one of the files exists and was not written by this function.
+        OSError: A file cannot be written; the error names it, and older files stay.
+    """
+    recipe, model_path = _look_first(run_dir, prepared_dirs, output), run_dir / MODEL_FILE
+    import keras
+
+    from imdb_wiki.evaluation.evaluate import calibrate_on_validation
+    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.split_lists import split_list_text
+
+    model = load_model(model_path)
+    if "age_distribution" not in model.output:
+        raise InputError(f"{model_path} answers no age_distribution")
+    refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
+    interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
+    card = {
+        "name": output.name,
+        "network": model.name,
+        "parameters": model.count_params(),
+        "image_size": model.input_shape[1],
+        "colour_order": "RGB",
+        "value_range": [0, 255],
+        "framing": FRAMING,
+        "age_interval": interval,
+        "training": recipe | {"data": [Path(folder).name for folder in recipe["data"]]},
+        "versions": {"python": platform.python_version(), "keras": keras.__version__},
+    }
+    frames = {
+        split: read_split(prepared_dirs, split)
+        for split in SPLIT_NAMES[1:]
+        if all((Path(folder) / f"{split}.csv").is_file() for folder in prepared_dirs)
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    weights, description_path, list_path = _paths(output)
+    write_together(
+        {
+            weights: model_bytes(model, weights),
+            list_path: split_list_text(frames),
+            description_path: json.dumps(card, indent=1, allow_nan=False) + "\n",
+        }
+    )
+    return card
+
+
+def _paths(output: Path) -> list[Path]:
+    """The three files; `Path.with_suffix` would take `.v2` of `compact.v2` for an ending."""
+    return [output.with_name(output.name + ending) for ending in (".keras", ".json", "_split.json")]
+
+
+def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
+    """Checks, before anything is computed, what is read and the names of what is written.
+
+    Returns:
+        The training's recipe.
+    """
+    for path in (run_dir / MODEL_FILE, *(Path(folder) / "val.csv" for folder in prepared_dirs)):
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+    recipe_path = run_dir / RECIPE_FILE
+    if not recipe_path.is_file():
+        raise InputError(f"{run_dir} is not a folder of compact_training: it lacks {RECIPE_FILE}")
+    try:
+        recipe = parse_json(recipe_path.read_text(encoding="utf-8"))
+        if not all(isinstance(folder, str) for folder in recipe["data"]):
+            raise TypeError
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{recipe_path} is not a recipe of compact_training") from error
+    if output.is_dir():
+        raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")
+    for path, kind in zip(
+        _paths(output), (MODEL_KIND, DESCRIPTION_KIND, SPLIT_LIST_KIND), strict=True
+    ):
+        refuse_foreign(path, kind)
+    weights, description_path, _ = _paths(output)
+    if weights.exists() and not description_path.exists():  # what a training writes has no .json
+        raise InputError(
+            f"{weights} is a model without its .json, so it is not an earlier result of this "
+            "command, and not replaced: give another name, or move it"
+        )
+    return recipe
+
+
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code, 2 for wrong input."""
+    parser = OneLineParser(
+        prog="python -m imdb_wiki ship",
+        description="Makes a trained network ready for use: the model, a .json with the framing of "
+        "faces and the constants of the 90% age intervals, and the list of the faces that it has "
+        "not trained on.",
+        epilog="A file that is there is replaced only if it is an earlier result of this command.",
+    )
+    add = parser.add_argument_group("training and data").add_argument
+    add("run_dir", type=Path, metavar="RUN_DIR", help="folder of imdb_wiki.compact_training")
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help="folders of imdb_wiki_preparation.py that it was trained on: the faces of their "
+        "validation splits decide how wide the age intervals are",
+    )
+    add = parser.add_argument_group("result").add_argument
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="path of the files without their endings: for models/compact the command writes "
+        "models/compact.keras, models/compact.json and models/compact_split.json",
+    )
+    options = parser.parse_args(arguments)
+    print_anywhere()
+    output = options.output
+    if output.suffix == ".keras":  # the file itself was named
+        output = output.with_suffix("")
+    _look_first(options.run_dir, options.prepared_dirs, output)
+    start_tensorflow()
+    card = ship(options.run_dir, options.prepared_dirs, output)
+    interval = card["age_interval"]
+    print(
+        f"{output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
+        f"{interval['coverage']:.0%} intervals reach {interval['factor']:.2f} times the spread "
+        f"plus {interval['floor_years']:g} years, by {interval['count']:,} faces"
+    )
+    return 0

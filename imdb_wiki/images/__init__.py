@@ -1,0 +1,1 @@
+"""Image files: which are photos, what they say of themselves, their bytes, their pixels."""

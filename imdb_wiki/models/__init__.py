@@ -1,0 +1,1 @@
+"""A model's file and the `.json` beside it: saved, loaded, asked; framing and intervals."""

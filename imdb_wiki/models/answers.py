@@ -1,0 +1,51 @@
+"""A model's answers for a split."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:  # not everything here needs TensorFlow; what does imports it itself
+    import keras
+
+
+def predict(
+    model: "keras.Model",
+    frame: pd.DataFrame,
+    batch_size: int = 64,
+    verbose: int = 0,
+    flip_averaging: bool = False,
+) -> dict[str, np.ndarray]:
+    """Predicts every image once, in the frame's order, the last short batch included.
+
+    Args:
+        model: A model of the contract in `imdb_wiki.networks`; its input says the image size.
+        frame: Rows of `read_split`.
+        batch_size: Images a step.
+        verbose: Whether to show progress where it takes more than some seconds, 0 or 1.
+        flip_averaging: Whether the answer is the mean of two passes, for the image and its mirror.
+
+    Returns:
+        `age_years` (count,), `gender` (count, 2), probabilities of female and male, and where the
+        model has one `age_distribution` (count, 101).
+
+    Raises:
+        InputError: An image is missing or broken; the message names it.
+    """
+    from imdb_wiki.pipeline import make_dataset, named_broken_images
+    from imdb_wiki.progress import StepProgress
+
+    def answers(dataset) -> dict[str, np.ndarray]:
+        watchers = [StepProgress("predicting", len(dataset))] if verbose else []
+        outputs = model.predict(dataset, verbose=0, callbacks=watchers)
+        # Without the images that only fill up the last batch, where several devices share it.
+        return {name: values[: len(frame)] for name, values in outputs.items()}
+
+    devices = model.distribute_strategy.num_replicas_in_sync
+    dataset = make_dataset(frame, model.input_shape[1:3], batch_size, devices=devices)
+    with named_broken_images(frame):
+        outputs = answers(dataset)
+        if flip_averaging:
+            second = answers(dataset.map(lambda images, *rest: (images[:, :, ::-1], *rest)))
+            outputs = {name: (outputs[name] + second[name]) / 2 for name in outputs}
+    return outputs | {"age_years": outputs["age_years"][:, 0]}

@@ -1,0 +1,28 @@
+"""What is known of a network before it is built."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that can be chosen by its name; a file in this folder defines it.
+
+    Importing such a file must not import Keras, which takes seconds: a command line lists the names
+    and refuses wrong ones before that.
+
+    Attributes:
+        name: What `--network` calls it.
+        least_image_side_pixels: Smaller images become less than one pixel on their way through.
+        build: Called with `image_size` (pixels a side; None takes any) and the keywords `dropout`,
+            `squeeze` and `pretrained` of a training's recipe, of which it takes what it needs;
+            returns an uncompiled model of the contract in `imdb_wiki.networks`.
+    """
+
+    name: str
+    least_image_side_pixels: int
+    build: "Callable[..., keras.Model]"

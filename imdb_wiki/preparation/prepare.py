@@ -1,0 +1,325 @@
+"""The preparation, step by step: table → rules → crops → splits → folders, CSVs and report."""
+
+import hashlib
+import io
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.files import parse_json, write_whole
+from imdb_wiki.images.names import file_names
+from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
+from imdb_wiki.parallel import in_chunks, run_parallel
+from imdb_wiki.preparation.crop_names import crop_names
+from imdb_wiki.preparation.crops import Outcome, carried_bytes, make_crops
+from imdb_wiki.preparation.duplicates import contradicting, joined, same_picture_pairs
+from imdb_wiki.preparation.hashes import perceptual_hashes
+from imdb_wiki.preparation.inputs import count_come_since, refuse_vanished_photos
+from imdb_wiki.preparation.journal import Journal
+from imdb_wiki.preparation.photos import Photos, open_photos
+from imdb_wiki.preparation.prepared_folder import SAMPLE_NAME
+from imdb_wiki.preparation.report import preparation_report, rejected_text, report_figure
+from imdb_wiki.preparation.rules import (
+    CONTRADICTING_DUPLICATE,
+    REPEATED_ROW,
+    first_broken_rule,
+    repeated_rows,
+)
+from imdb_wiki.preparation.settings import Settings
+from imdb_wiki.preparation.splits import listed_splits, person_numbers, split_groups, split_shares
+from imdb_wiki.split_lists import is_listed, read_split_list
+
+# Small enough that little is lost when a run is killed and all workers end together, large enough
+# that handing a chunk over costs nothing beside its work.
+PHOTOS_PER_CHUNK = 64
+_MAX_CARRIED_BYTES = 16_000_000  # photos of a compressed archive travel to the workers in memory
+
+
+class NothingLeftError(InputError):
+    """What the rules leave is too little for the splits that are asked for."""
+
+
+def is_finished(settings: Settings) -> bool:
+    """Whether the output folder holds the finished preparation of these arguments.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be the output of this input.
+    """
+    _refuse_nested_folders(settings)
+    return Journal(settings.output_dir, settings.deciding(), settings.overwrite).finished
+
+
+def prepare(settings: Settings) -> dict[str, Any]:
+    """Prepares a data set; started again after a kill it continues.
+
+    Args:
+        settings: as on the command line.
+
+    Returns:
+        The report, as `report.json` holds it; with `already_finished` where nothing was to do, and
+        then with `come_since`, the number of photos that were not there when it was done.
+
+    Raises:
+        InputError: something in the input or the output folder makes it impossible.
+        OSError: a file cannot be written.
+    """
+    listed = read_split_list(settings.split_file) if settings.split_file else None
+    _refuse_nested_folders(settings)
+    journal = Journal(settings.output_dir, settings.deciding(), settings.overwrite)
+    if journal.finished:
+        journal.clear_up()
+        come_since = count_come_since(
+            settings.photo_dir, settings.source.lists_folder, settings.output_dir
+        )
+        report = parse_json((settings.output_dir / REPORT_NAME).read_bytes())
+        return report | {"already_finished": True, "come_since": come_since}
+
+    seconds = {}
+    start = time.perf_counter()
+    source = settings.source
+    if not source.is_drawn:  # an input that cannot be read costs no earlier result
+        photos = open_photos(settings.photo_dir)
+        table, passed_over = source.read(photos, settings.db_path)
+    with journal.begun():
+        if source.is_drawn:
+            photos = open_photos(_draw_sample(journal, settings.seed))
+            table, passed_over = source.read(photos, None)
+        journal.check_table(_fingerprint(table))
+        seconds["reading_table"] = time.perf_counter() - start
+        try:
+            report = _prepare_table(table, photos, listed, journal, settings, seconds)
+        except NothingLeftError:
+            journal.give_up()
+            raise
+        report["passed_over"] = {"count": len(passed_over), "examples": passed_over[:3]}
+        journal.finish(report)
+        return report
+
+
+def _prepare_table(
+    table: pd.DataFrame,
+    photos: Photos,
+    listed: dict[str, set[str]] | None,
+    journal: Journal,
+    settings: Settings,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """All steps from the rules to the report, which it returns; `seconds` grows by each."""
+    start = time.perf_counter()
+    table = table.join(first_broken_rule(table, settings))
+    if listed is not None:
+        _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
+    table["crop_name"] = crop_names(table["source"])
+    table["digest"], table["picture_hash"] = "", None
+    seconds["rules"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    image_count = _make_all_crops(table, photos, journal, settings)
+    if image_count:
+        refuse_vanished_photos(table, photos)
+    seconds["crops"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    table.loc[repeated_rows(table), "rule"] = REPEATED_ROW
+    table.loc[contradicting(table), "rule"] = CONTRADICTING_DUPLICATE
+    kept = table[table["rule"] == ""]
+    if kept.empty:
+        raise NothingLeftError(
+            f"{settings.output_dir}: of {len(table):,} rows no image is left: "
+            f"{rejected_text(table)}"
+        )
+    same_pictures = _same_pictures(kept, journal)
+    seconds["duplicates"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
+    groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
+    groups = joined(groups, same_pictures.values())
+    kept = kept.assign(split=_split(table, kept, groups, by_identity, listed, settings))
+    seconds["split"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    kept = _with_filenames(kept)
+    journal.begin_publishing(_as_bytes(same_pictures))
+    _publish(table, kept, journal, settings.output_dir)
+    seconds["publishing"] = time.perf_counter() - start
+
+    report = preparation_report(table, kept, by_identity, image_count, seconds)
+    report["same_picture_links"] = {name: len(pairs) for name, pairs in same_pictures.items()}
+    report["arguments"] = journal.arguments
+    picture = io.BytesIO()
+    figure = report_figure(kept, settings.output_dir / CROP_NAME, report)
+    figure.savefig(picture, format="png", dpi=100)
+    figure_path = settings.output_dir / FIGURE_NAME
+    figure_path.parent.mkdir(exist_ok=True)
+    write_whole(figure_path, picture.getvalue())
+    return report
+
+
+def _refuse_nested_folders(settings: Settings) -> None:
+    """What is read must not lie where is written, nor a listed folder hold what is written."""
+    output_dir = settings.output_dir.resolve()
+    for path in (settings.db_path, settings.photo_dir):
+        if path and output_dir in path.resolve().parents:
+            raise InputError(f"{path}: lies in the output folder {settings.output_dir}")
+    if settings.source.lists_folder and settings.photo_dir.resolve() in output_dir.parents:
+        raise InputError(f"{settings.output_dir}: lies in the photos' folder {settings.photo_dir}")
+
+
+def _fingerprint(table: pd.DataFrame) -> str:
+    digest = hashlib.blake2b("\0".join(table["source"]).encode(errors="surrogatepass"))
+    for column in ("age", "gender"):
+        digest.update(table[column].to_numpy(np.float64).tobytes())
+    return digest.hexdigest()
+
+
+def _draw_sample(journal: Journal, seed: int) -> Path:
+    """Draws the sample unless an earlier run has; returns its folder."""
+    from imdb_wiki.sample.draw import draw_sample
+
+    waiting, final = journal.folder / SAMPLE_NAME, journal.output_dir / SAMPLE_NAME
+    if final.is_dir() and not journal.replaces:
+        return final
+    if not waiting.is_dir():  # it appears under its name only when it is whole
+        partial = journal.folder / f"{SAMPLE_NAME}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        draw_sample(partial, seed=seed)
+        partial.rename(waiting)
+    return waiting
+
+
+def _make_all_crops(
+    table: pd.DataFrame, photos: Photos, journal: Journal, settings: Settings
+) -> int:
+    """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
+    wanted = table.index[table["rule"] == ""]
+    finished = journal.outcomes()
+    remaining = wanted.difference([outcome.row for outcome in finished], sort=True)
+    jobs = photos.jobs(table.loc[remaining, ["source", "crop_name"]])
+    work = partial(
+        make_crops,
+        folder=journal.crop_dir,
+        size=settings.img_size,
+        jpeg_quality=settings.jpeg_quality,
+    )
+    noted = table[["rule", "detail", "digest", "picture_hash"]].to_numpy(object, copy=True)
+
+    def note(outcomes: list[Outcome]) -> None:
+        for row, *outcome in outcomes:
+            noted[row] = outcome
+
+    note(finished)
+    with tqdm(
+        total=len(wanted),
+        initial=len(finished),
+        desc="crops",
+        unit=" images",
+        smoothing=0,
+        mininterval=0.5,
+    ) as bar:
+        chunks = in_chunks(jobs, PHOTOS_PER_CHUNK, carried_bytes, _MAX_CARRIED_BYTES)
+        for chunk_outcomes in run_parallel(work, chunks, settings.workers):
+            journal.append(chunk_outcomes)
+            note(chunk_outcomes)
+            bar.update(len(chunk_outcomes))
+    *texts, hashes = noted.T  # each (rows,)
+    for column, values in zip(("rule", "detail", "digest"), texts, strict=True):
+        table[column] = pd.Series(values, index=table.index, dtype=str)
+    table["picture_hash"] = pd.Series(hashes, index=table.index, dtype=object)
+    return len(remaining)
+
+
+def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray]:
+    """Pairs of positions in `kept` that show the same picture, by how alike the files are.
+
+    For a run that is killed while moving crops away, they are noted before the first is moved.
+    """
+    noted = journal.same_pictures()
+    if noted is not None:
+        with np.load(io.BytesIO(noted)) as pairs:
+            return dict(pairs)
+    names, hashes = kept["crop_name"].tolist(), kept["picture_hash"].tolist()
+    # Crops that an older version made before it was stopped have none yet.
+    missing = [number for number, value in enumerate(hashes) if value is None]
+    jpegs = ((journal.crop_dir / names[number]).read_bytes() for number in missing)
+    for number, value in zip(missing, perceptual_hashes(jpegs), strict=True):
+        hashes[number] = value
+    hashes = np.array(hashes, dtype=np.uint64)
+    identical, near = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
+    return {"identical_files": identical, "near_identical": near}
+
+
+def _as_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def _refuse_other_list(sources: pd.Series, listed: dict[str, set[str]], settings: Settings) -> None:
+    """Tells before all crops are made that a list of splits is another data set's."""
+    for name in SPLIT_NAMES[1:]:
+        if not is_listed(sources, listed[name]).any():
+            raise NothingLeftError(
+                f"{settings.split_file}: of the photos that it lists there are none for {name}"
+            )
+
+
+def _split(
+    table: pd.DataFrame,
+    kept: pd.DataFrame,
+    groups: np.ndarray,
+    by_identity: bool,
+    listed: dict[str, set[str]] | None,
+    settings: Settings,
+) -> np.ndarray:
+    """The name of each row's split, `(rows,)`; refuses to leave one empty."""
+    if listed is not None:
+        wanted, reason = list(SPLIT_NAMES), f"of those that {settings.split_file} lists"
+        split = listed_splits(groups, kept["source"], listed)
+    else:
+        shares = split_shares(settings.split_ratio, settings.test_ratio)
+        wanted = list(shares)
+        reason = f"split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g}"
+        photos = file_names(kept["source"])
+        names = kept["identity"].where(kept["identity"] != "", photos) if by_identity else photos
+        split = split_groups(groups, names, tuple(shares.values()), settings.seed)
+    for number, name in enumerate(wanted):
+        if not (split == number).any():
+            left_out = rejected_text(table)
+            raise NothingLeftError(
+                f"{settings.output_dir}: {len(kept):,} images leave none for {name} ({reason})"
+                + (f"; left out: {left_out}" if left_out else "")
+            )
+    return np.array(wanted)[split]
+
+
+def _with_filenames(kept: pd.DataFrame) -> pd.DataFrame:
+    gender = kept["gender"].astype(int)
+    gender_name = np.array(GENDER_NAMES)[gender]
+    filename = kept["split"] + "/" + gender_name + "/" + kept["crop_name"]
+    return kept.assign(filename=filename, gender=gender, age=kept["age"].astype(int))
+
+
+def _publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_dir: Path) -> None:
+    """Puts crops and CSVs under their final names."""
+    journal.publish_folder(SAMPLE_NAME)
+    for split in kept["split"].unique():
+        for gender_name in GENDER_NAMES:
+            (output_dir / CROP_NAME / split / gender_name).mkdir(parents=True, exist_ok=True)
+    for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
+        journal.publish(crop_name, output_dir / CROP_NAME / filename)
+    columns = ["filename", "age", "gender", "identity", "face_score", "source"]
+    for split in SPLIT_NAMES:
+        rows = kept.loc[kept["split"] == split, columns]
+        if len(rows):
+            write_whole(output_dir / f"{split}.csv", rows.to_csv(index=False))
+    rejects = table.loc[table["rule"] != "", ["source", "rule", "detail"]]
+    write_whole(output_dir / "rejects.csv", rejects.to_csv(index=False))

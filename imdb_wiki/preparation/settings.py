@@ -1,0 +1,238 @@
+"""All that a preparation is told: the arguments of its command, each said here and nowhere else."""
+
+import argparse
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imdb_wiki.command import number, one_of, whole_number
+from imdb_wiki.datasets import DATASETS, Dataset
+from imdb_wiki.errors import InputError
+from imdb_wiki.options import REQUIRED, option, read_options, switch
+
+_FOLDERS, _DOWNLOAD = "input and output", "download"
+_CROPS, _SPLITS, _MACHINE = "rules and crops", "splits", "machine"
+
+
+def sha256_digest(text: str) -> str:
+    """An option's kind: a SHA-256 digest in hexadecimal digits."""
+    digest = text.strip().lower()
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text} is not 64 hexadecimal digits")
+    return digest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says; the field names are its arguments.
+
+    Raises:
+        InputError: A value is out of its range, or two do not go together.
+    """
+
+    output_dir: Path = option(
+        REQUIRED, Path, "DIR", "the folder for the result; a new or an empty one", _FOLDERS
+    )
+    dataset: str = option(
+        "imdb",
+        one_of(*DATASETS),
+        "|".join(DATASETS),
+        "what the input is; "
+        + "; ".join(f"{dataset.name}: {dataset.help}" for dataset in DATASETS.values()),
+        _FOLDERS,
+    )
+    db_path: Path | None = option(
+        None,
+        Path,
+        "FILE",
+        "the .mat (default: imdb_crop/imdb.mat or wiki_crop/wiki.mat; of an archive, its own)",
+        _FOLDERS,
+    )
+    photo_dir: Path | None = option(
+        None,
+        Path,
+        "PATH",
+        "the photos: a folder, a .tar, .tar.gz or .zip, which is not unpacked "
+        "(default: the folder of --db_path)",
+        _FOLDERS,
+    )
+    overwrite: bool = option(
+        False,
+        switch,
+        "",
+        "replace the preparation in --output_dir, which stays until all new crops are made",
+        _FOLDERS,
+    )
+    download: bool = option(
+        False,
+        switch,
+        "",
+        "fetch the archive of imdb (7 GB) or wiki (1 GB) first, into --photo_dir or the current "
+        "folder; a broken transfer is continued",
+        _DOWNLOAD,
+    )
+    url: str | None = option(
+        None,
+        str,
+        "URL",
+        "where to fetch it from (default: the data set's own page)",
+        _DOWNLOAD,
+        is_text=True,
+    )
+    sha256: str | None = option(
+        None,
+        sha256_digest,
+        "DIGEST",
+        "what the archive must be, 64 hexadecimal digits (default: not checked; the data set's "
+        "page names none)",
+        _DOWNLOAD,
+        is_text=True,
+    )
+    min_score: float = option(
+        1.0,
+        number(),
+        "SCORE",
+        "the least face score that is kept; the detector's, mostly from 0 to 7",
+        _CROPS,
+    )
+    img_size: int = option(
+        200, whole_number(8, 4096), "PIXELS", "the side of the square crops", _CROPS
+    )
+    jpeg_quality: int = option(
+        95,
+        whole_number(1, 100),
+        "QUALITY",
+        "the quality of the crops' JPEGs, from 1 to 100",
+        _CROPS,
+    )
+    split_ratio: float = option(
+        0.7,
+        number(0, 1, above=True, below=True),
+        "SHARE",
+        "the share of the images that is for training",
+        _SPLITS,
+    )
+    test_ratio: float = option(
+        0.15,
+        number(0, 1, below=True),
+        "SHARE",
+        "the share of the images that is for the test, 0 for no test; validation is the rest",
+        _SPLITS,
+    )
+    split_by: str = option(
+        "identity",
+        one_of("identity", "image"),
+        "identity|image",
+        "identity: no person is in two splits; image: only no picture is",
+        _SPLITS,
+    )
+    split_file: Path | None = option(
+        None,
+        Path,
+        "FILE",
+        "a list of the photos of val and test, which decides instead of shares and seed "
+        "(default: none)",
+        _SPLITS,
+    )
+    seed: int = option(
+        0,
+        whole_number(0, 2**32 - 1),
+        "SEED",
+        "the seed of the splits, and of the sample's drawings",
+        _SPLITS,
+    )
+    workers: int = option(
+        os.cpu_count() or 1,
+        whole_number(1, 1024),
+        "PROCESSES",
+        "how many processes make crops; the result is the same with any number",
+        _MACHINE,
+    )
+
+    def __post_init__(self):
+        """Refuses what does not go together, and fills in what follows from the rest."""
+        read_options(self)
+        for wrong, message in self._contradictions():
+            if wrong:
+                raise InputError(message)
+        self._fill_in_paths()
+
+    @property
+    def source(self) -> Dataset:
+        """The data set that is named."""
+        return DATASETS[self.dataset]
+
+    def _contradictions(self):
+        """What may not be together, each with the sentence that says so."""
+        rest = 1 - self.split_ratio - self.test_ratio
+        yield (
+            rest < 1e-9,  # 1 − 0.7 − 0.3 in floats is a little off
+            f"arguments --split_ratio {self.split_ratio:g} and --test_ratio {self.test_ratio:g} "
+            "leave no images for validation",
+        )
+        yield (
+            self.source.lists_folder and self.photo_dir is None,
+            f"argument --photo_dir: needed with --dataset {self.dataset}, it is its folder",
+        )
+        yield (
+            self.source.is_drawn and self.photo_dir is not None,
+            f"argument --photo_dir: not with --dataset {self.dataset}, which is drawn",
+        )
+        for name, value, needed in (
+            ("db_path", self.db_path, "mat_name"),
+            ("download", self.download, "archive_url"),
+        ):
+            takers = [dataset.name for dataset in DATASETS.values() if getattr(dataset, needed)]
+            yield (
+                value and self.dataset not in takers,
+                f"argument --{name}: only with --dataset {' or '.join(takers)}",
+            )
+        for name in ("url", "sha256"):
+            yield getattr(self, name) and not self.download, f"argument --{name}: needs --download"
+
+    def _fill_in_paths(self) -> None:
+        """Says where things are that were not named."""
+
+        def fill_in(name: str, path: Path) -> None:
+            object.__setattr__(self, name, path)
+
+        if self.download and (self.photo_dir is None or self.photo_dir.is_dir()):
+            fill_in("photo_dir", (self.photo_dir or Path()) / f"{self.dataset}_crop.tar")
+        if self.source.mat_name:
+            # An archive brings its .mat along.
+            photos_in_folder = self.photo_dir is None or self.photo_dir.is_dir()
+            if self.db_path is None and photos_in_folder:
+                fill_in("db_path", Path(f"{self.dataset}_crop", self.source.mat_name))
+            if self.photo_dir is None:
+                fill_in("photo_dir", self.db_path.parent)
+
+    def deciding(self) -> dict[str, Any]:
+        """The arguments that decide the result, as JSON values; another number of workers cannot.
+
+        The .mat counts by its content, not by where it lies.
+        """
+        others = ("output_dir", "overwrite", "download", "url", "sha256", "workers")
+        by_content = ("db_path", "photo_dir", "split_file")
+        values = {
+            name: value for name, value in vars(self).items() if name not in (*others, *by_content)
+        }
+        values["split_file_blake2b"] = self.split_file and _file_digest(self.split_file)
+        values["photo_dir"] = str(self.photo_dir.resolve()) if self.photo_dir else None
+        values["archive_bytes"] = values["db_blake2b"] = None
+        if self.photo_dir and self.photo_dir.is_file():
+            values["archive_bytes"] = self.photo_dir.stat().st_size
+        elif self.photo_dir and not self.photo_dir.exists():
+            del values["archive_bytes"]  # not known; what is finished needs no archive any more
+        if self.db_path:
+            values["db_blake2b"] = _file_digest(self.db_path)
+        return values
+
+
+def _file_digest(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The training of the compact network, or of any other that answers a distribution of ages."""

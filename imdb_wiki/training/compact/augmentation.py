@@ -1,0 +1,115 @@
+"""Strong but sane augmentation: what old, small, badly framed photos look like.
+
+Every change is drawn from the seed, the epoch and the step alone, so a training that was stopped
+sees the same images when it continues.
+"""
+
+import tensorflow as tf
+
+from imdb_wiki.training.compact.recipe import Augmentation
+
+# Light as the eye weighs it (ITU-R BT.601), of red, green, blue.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def augment(images: tf.Tensor, size: int, seed: tf.Tensor, amounts: Augmentation) -> tf.Tensor:
+    """Changes a batch of images, each in its own way, and brings them to the network's size.
+
+    Args:
+        images: (batch, height, width, 3) uint8, RGB; somewhat larger than `size`, for detail.
+        size: Side of the square images that come out, in pixels.
+        seed: (2,) int32, e.g. (seed, step); the same seed changes in the same way.
+        amounts: How much.
+
+    Returns:
+        (batch, size, size, 3) uint8, RGB.
+    """
+    seeds = tf.random.split(seed, 3)
+    images = tf.cast(images, tf.float32)
+    images = _framing(images, size, seeds[0], amounts)
+    images = _light(images, seeds[1], amounts)
+    images = _loss_of_detail(images, size, seeds[2], amounts)
+    return tf.cast(tf.round(tf.clip_by_value(images, 0, 255)), tf.uint8)
+
+
+def _uniform(seed: tf.Tensor, number: int, count: tf.Tensor, low=0.0, high=1.0) -> tf.Tensor:
+    """One number an image, (batch,); `number` tells the draws of one seed apart."""
+    seed = tf.random.experimental.stateless_fold_in(seed, number)
+    return tf.random.stateless_uniform((count,), seed, low, high)
+
+
+def _factor(seed: tf.Tensor, number: int, count: tf.Tensor, distance: float) -> tf.Tensor:
+    """Factors around 1, as often below as above: 1.25 at the most means 0.8 at the least."""
+    largest = tf.math.log(1.0 + distance)
+    return tf.exp(_uniform(seed, number, count, -largest, largest))
+
+
+def _framing(images: tf.Tensor, size: int, seed: tf.Tensor, amounts: Augmentation) -> tf.Tensor:
+    """Flip, scale, stretch, rotation and shift in one resampling; edges go on outside."""
+    count, side = tf.shape(images)[0], tf.cast(tf.shape(images)[1], tf.float32)
+    scale = side / size * _factor(seed, 0, count, amounts.zoom)
+    stretch = _factor(seed, 1, count, amounts.aspect)
+    radians = amounts.rotation_degrees / 180 * 3.141592653589793
+    angle = _uniform(seed, 2, count, -radians, radians)
+    shift_x = _uniform(seed, 3, count, -amounts.shift, amounts.shift) * side
+    shift_y = _uniform(seed, 4, count, -amounts.shift, amounts.shift) * side
+    mirror = tf.where(_uniform(seed, 5, count) < 0.5 * amounts.flip, -1.0, 1.0)
+    across, along = scale * stretch, scale / stretch
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    # Output pixel (x, y) comes from input (a x + b y + c, d x + e y + f); centre maps to centre.
+    a, b = mirror * across * cosine, -mirror * across * sine
+    d, e = along * sine, along * cosine
+    middle_in, middle_out = (side - 1) / 2, (size - 1) / 2
+    c = middle_in + shift_x - (a + b) * middle_out
+    f = middle_in + shift_y - (d + e) * middle_out
+    zero = tf.zeros_like(a)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, b, c, d, e, f, zero, zero], axis=1),  # (batch, 8)
+        output_shape=(size, size),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+
+
+def _light(images: tf.Tensor, seed: tf.Tensor, amounts: Augmentation) -> tf.Tensor:
+    """Saturation, contrast and brightness, one after the other."""
+    count = tf.shape(images)[0]
+
+    def each(values):
+        return values[:, tf.newaxis, tf.newaxis, tf.newaxis]  # (batch, 1, 1, 1)
+
+    grey = tf.tensordot(images, tf.constant(_LUMA), 1)[..., tf.newaxis]  # (batch, size, size, 1)
+    kept = tf.where(
+        _uniform(seed, 0, count) < amounts.grey_share,
+        0.0,
+        _factor(seed, 1, count, amounts.saturation),
+    )
+    images = grey + each(kept) * (images - grey)
+    mean = tf.reduce_mean(grey, axis=(1, 2, 3), keepdims=True)
+    images = mean + each(_factor(seed, 2, count, amounts.contrast)) * (images - mean)
+    largest = 255 * amounts.brightness
+    return images + each(_uniform(seed, 3, count, -largest, largest))
+
+
+def _loss_of_detail(
+    images: tf.Tensor, size: int, seed: tf.Tensor, amounts: Augmentation
+) -> tf.Tensor:
+    """Blur, as of a photo enlarged from half its side, and a rectangle of one plain colour."""
+    count = tf.shape(images)[0]
+    half = tf.image.resize(tf.nn.avg_pool2d(images, 2, 2, "SAME"), (size, size))
+    blurred = _uniform(seed, 0, count) < amounts.blur_share
+    images = tf.where(blurred[:, tf.newaxis, tf.newaxis, tf.newaxis], half, images)
+
+    def outside(number):
+        """Whether a row or column is outside of the rectangle's, (batch, size)."""
+        length = _uniform(seed, number, count, 0.0, amounts.erase_area) * size
+        start = _uniform(seed, number + 1, count) * (size - length)
+        place = tf.range(size, dtype=tf.float32)[tf.newaxis]
+        return (place < start[:, tf.newaxis]) | (place >= (start + length)[:, tf.newaxis])
+
+    kept = outside(1)[:, :, tf.newaxis] | outside(3)[:, tf.newaxis, :]  # (batch, size, size)
+    kept |= (_uniform(seed, 5, count) >= amounts.erase_share)[:, tf.newaxis, tf.newaxis]
+    colour = tf.random.stateless_uniform((count, 1, 1, 3), seed, 0.0, 255.0)
+    return tf.where(kept[..., tf.newaxis], images, colour)

@@ -1,0 +1,284 @@
+"""Trains the compact network without a notebook; stopped at any moment, it goes on.
+
+    python -m imdb_wiki.compact_training data/utkface data/wiki --run_dir runs/compact
+
+If started again with the same arguments, it continues after the last complete epoch, with the
+losses of a run that was never stopped: optimizer, schedule, averages are on disk, and all random
+numbers come from the seed, the epoch and the step.
+
+A second training may start from the first (`--start_from`) and take its answers as part of the age
+labels (`--teacher_weight`); the first must have been trained on the same split.
+"""
+
+import dataclasses
+import io
+import math
+import time
+from os import PathLike
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.files import write_whole
+from imdb_wiki.models.files import MODEL_FILE, load_model, save_model
+from imdb_wiki.networks import NETWORKS
+from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
+from imdb_wiki.progress import EpochProgress
+from imdb_wiki.results.runs import at_work_in
+from imdb_wiki.training.compact.batches import (
+    epoch_rows,
+    epoch_seed,
+    size_of_epoch,
+    taught_distributions,
+    training_batches,
+    with_distribution,
+)
+from imdb_wiki.training.compact.learning_rate import learning_rate_schedule
+from imdb_wiki.training.compact.losses import smoothed_cross_entropy
+from imdb_wiki.training.compact.recipe import Recipe
+from imdb_wiki.training.compact.state import (
+    TEACHER_FILE,
+    digest_of_images,
+    digest_of_network,
+    digest_of_rows,
+    keep_recipe,
+    keep_state,
+    read_teacher,
+    restored,
+)
+from imdb_wiki.training.devices import (
+    EXAMPLE_LABELS,
+    jit_compile,
+    make_variables_of_fit,
+    seed_everything,
+)
+from imdb_wiki.training.watchers import StopAtNaN, full_disk_or_memory_named
+
+
+class _AveragingAdamW(keras.optimizers.AdamW):
+    """Keeps averages beside the weights, which `fit` must not end with: each epoch is a `fit`.
+
+    Keras puts the averages in the weights' place at the end of `fit`; the next epoch would start
+    from them, a thousand steps behind. One `fit` over all epochs would do without this class, but
+    not for this training: the size of its images, of the validation's too, changes between epochs,
+    and `fit` takes one validation set; and the state that a stopped training goes on from would
+    have to be written by a callback, before Keras' own callbacks put the weights back.
+    """
+
+    def finalize_variable_values(self, var_list):
+        """Leaves the weights as they are."""
+
+    def use_averages(self, var_list):
+        """Puts the averages in the weights' place, at the end of all epochs."""
+        super().finalize_variable_values(var_list)
+
+
+def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
+    """Compiles a network with a distribution: AdamW, cosine schedule, averaged weights."""
+    optimizer = _AveragingAdamW(
+        learning_rate_schedule(recipe, steps_per_epoch),
+        name="adamw",  # the class's own begins with an underscore, which TensorFlow refuses
+        weight_decay=recipe.weight_decay,
+        use_ema=recipe.average_momentum > 0,
+        ema_momentum=recipe.average_momentum,
+    )
+    # Weight decay is for kernels. Biases and norms do not make a network more complicated.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer=optimizer,
+        loss={
+            "age_years": "mae",
+            "age_distribution": "kl_divergence",
+            "gender": smoothed_cross_entropy(recipe.gender_smoothing),
+        },
+        loss_weights={
+            "age_years": recipe.age_error_weight,
+            "age_distribution": recipe.age_distribution_weight,
+            "gender": recipe.gender_weight,
+        },
+        metrics={
+            "age_years": [keras.metrics.MeanAbsoluteError(name="mae")],
+            "gender": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        },
+        jit_compile=jit_compile(),
+    )
+    make_variables_of_fit(model, with_distribution(EXAMPLE_LABELS, recipe))
+
+
+def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = True) -> keras.Model:
+    """Builds the recipe's network.
+
+    Args:
+        recipe: Names the network.
+        image_size: Side of the square image in pixels; None takes any.
+        pretrained: Whether a backbone starts from ImageNet's weights, which are fetched.
+    """
+    return NETWORKS[recipe.network].build(
+        image_size, dropout=recipe.dropout, squeeze=recipe.squeeze, pretrained=pretrained
+    )
+
+
+class _SeedEachEpoch(keras.callbacks.Callback):
+    """Sets every random layer's state from seed and epoch, as if nothing had run before."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for number, layer in enumerate(self.model._flatten_layers()):
+            if hasattr(layer, "seed_generator"):
+                state = np.array([epoch_seed(self.seed, epoch), number], dtype="uint32")
+                layer.seed_generator.state.assign(state)
+
+
+def train_compact(
+    prepared_dirs: str | PathLike | list[str | PathLike],
+    run_dir: str | PathLike,
+    recipe: Recipe,
+    verbose: int = 1,
+) -> keras.Model:
+    """Trains, or goes on with a training that was stopped.
+
+    Args:
+        prepared_dirs: Folders of `imdb_wiki_preparation.py`, pooled.
+        run_dir: Folder for `recipe.json`, `history.csv`, the state and at the end `model.keras`.
+        recipe: What decides the training.
+        verbose: Whether to show progress, 0 or 1.
+
+    Returns:
+        The network with its averaged weights.
+
+    Raises:
+        InputError: The folder holds a training of another recipe or other data, or something else;
+            an image is broken; or the loss became NaN.
+        OSError: A file cannot be written; the error names it.
+    """
+    if isinstance(prepared_dirs, str | PathLike):
+        prepared_dirs = [prepared_dirs]
+    prepared_dirs, run_dir = [str(folder) for folder in prepared_dirs], Path(run_dir)
+    if len(recipe.folder_shares) != len(prepared_dirs):
+        raise InputError(
+            f"{len(recipe.folder_shares)} folder shares for {len(prepared_dirs)} prepared folders"
+        )
+    train_frame = read_split(prepared_dirs, "train")
+    val_frame = read_split(prepared_dirs, "val")
+    data = {
+        "data": prepared_dirs,
+        "data_digest": digest_of_rows(train_frame, val_frame),
+        "images_digest": digest_of_images(train_frame, val_frame),
+    }
+    if recipe.start_from:
+        data["start_digest"] = digest_of_network(recipe.start_from)
+    with at_work_in(run_dir):
+        keep_recipe(run_dir, data | dataclasses.asdict(recipe))
+        return _trained(train_frame, val_frame, run_dir, recipe, verbose)
+
+
+def _trained(
+    train_frame: pd.DataFrame, val_frame: pd.DataFrame, run_dir: Path, recipe: Recipe, verbose: int
+) -> keras.Model:
+    """Trains the epochs that are left and writes the network; for the rest see `train_compact`."""
+    seed_everything(recipe.seed)
+    keras.mixed_precision.set_global_policy(
+        "mixed_bfloat16" if recipe.mixed_precision else "float32"
+    )
+    network = build_network(recipe, None)
+    steps_per_epoch = math.ceil(len(epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
+    compile_compact(network, recipe, steps_per_epoch)
+    history, first_epoch = restored(network, run_dir)
+    if recipe.start_from and first_epoch == 0:
+        _start(network, recipe, run_dir, train_frame, verbose)
+    teaches = recipe.start_from and recipe.teacher_weight > 0
+    taught = read_teacher(run_dir, len(train_frame)) if teaches else None
+    callbacks = [_SeedEachEpoch(recipe.seed), StopAtNaN(run_dir)]
+    if recipe.average_momentum > 0:
+        callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
+    if verbose:
+        callbacks.append(EpochProgress(recipe.epochs))
+    for epoch in range(first_epoch, recipe.epochs):
+        start_seconds = time.perf_counter()
+        size = size_of_epoch(recipe, epoch)
+        val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size)
+        with full_disk_or_memory_named(), named_broken_images(train_frame, val_frame):
+            logs = network.fit(
+                training_batches(train_frame, recipe, epoch, taught),
+                validation_data=val_batches.map(
+                    lambda images, labels: (images, with_distribution(labels, recipe))
+                ),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,  # its bars are stored whole by notebooks; `EpochProgress` shows them
+            ).history
+        seconds = round(time.perf_counter() - start_seconds, 1)
+        row = {"epoch": epoch, "image_size": size}
+        row |= {name: values[0] for name, values in logs.items()}
+        history.append(row | {"seconds": seconds})
+        keep_state(network, history, run_dir, epoch + 1)
+    if recipe.average_momentum > 0:
+        network.optimizer.use_averages(network.trainable_variables)
+    if recipe.start_from and recipe.start_share > 0:
+        _average_with_start(network, recipe)
+    _measure_norms(network, train_frame, recipe)
+    trained = build_network(recipe, recipe.image_size, pretrained=False)
+    trained.set_weights(network.get_weights())
+    save_model(trained, run_dir / MODEL_FILE)
+    return trained
+
+
+def _start(
+    network: keras.Model,
+    recipe: Recipe,
+    run_dir: Path,
+    train_frame: pd.DataFrame,
+    verbose: int,
+) -> None:
+    """Sets the weights to a trained network's; where it teaches, writes its answers for `train`."""
+    teacher = load_model(recipe.start_from)
+    try:
+        network.set_weights(teacher.get_weights())
+    except ValueError as error:
+        raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
+    if recipe.teacher_weight > 0:
+        buffer = io.BytesIO()
+        np.save(buffer, taught_distributions(teacher, train_frame, recipe, verbose))
+        write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
+
+
+def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
+    """Sets the weights to a mean of the first training's and this one's.
+
+    The second started from the first, so the loss stays low between them, and the mean of both
+    depends less on what one of them has memorized.
+    After Wortsman et al., https://arxiv.org/abs/2203.05482.
+    """
+    weights = zip(load_model(recipe.start_from).get_weights(), network.get_weights(), strict=True)
+    share = recipe.start_share
+    network.set_weights([share * first + (1 - share) * second for first, second in weights])
+
+
+def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:
+    """Measures the mean and variance of each batch norm again, on images without augmentation.
+
+    Those of the training belong to augmented pictures, and to weights that the averages have
+    replaced since. After Wu and Johnson, https://arxiv.org/abs/2105.07576, section 3.
+    """
+    rows = epoch_rows(train_frame, recipe, recipe.epochs)[: recipe.norm_batches * recipe.batch_size]
+    if rows.empty:
+        return
+    batches = make_dataset(rows, recipe.image_size, recipe.batch_size)
+    layers = network._flatten_layers()
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kept = [norm.momentum for norm in norms]
+    with named_broken_images(rows):
+        for number, (images, _) in enumerate(batches):
+            for norm in norms:
+                norm.momentum = number / (number + 1)  # the plain mean over all batches
+            network(images, training=True)
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum

@@ -1,0 +1,1 @@
+"""The training of the notebook's two-branch network."""

@@ -1,0 +1,257 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.evaluation import command
+from imdb_wiki.evaluation import evaluate as evaluation
+from imdb_wiki.evaluation import text as metrics_text
+from imdb_wiki.evaluation.metrics import score
+from imdb_wiki.models.files import load_model, save_model
+from imdb_wiki.networks.two_branch import two_branch_cnn
+from imdb_wiki.pipeline import read_split
+from imdb_wiki.split_lists import warning_of_seen_faces, write_split_list
+from tests.conftest import REPOSITORY
+from tests.evaluation.test_metrics import FRAME, PREDICTIONS
+from tests.prepared import write_noise, write_prepared
+from tests.shared import SMALL
+
+
+def test_the_table_puts_answers_beside_labels():
+    table = evaluation.predictions_table(FRAME, PREDICTIONS)
+    assert table["age_error_years"].tolist() == [5, -6, 0, 1]
+    assert table["predicted_gender"].tolist() == [0, 0, 1, 1]
+    assert table["male_probability"].tolist() == pytest.approx([0.25, 0.5, 0.9, 0.6])
+
+
+@pytest.fixture(scope="module")
+def prepared_dir(tmp_path_factory):
+    return write_prepared(tmp_path_factory.mktemp("prepared"), image_size=16)
+
+
+def reading_network():
+    """Answers what the prepared images show: the age is half their green, men are red."""
+    image = keras.Input((16, 16, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    fixed = keras.initializers.Constant
+    age = keras.layers.Dense(1, kernel_initializer=fixed(np.array([[0], [0.5], [0]])))(mean)
+    gender = keras.layers.Dense(
+        2,
+        activation="softmax",
+        kernel_initializer=fixed(np.array([[-1, 1], [0, 0], [0, 0]]) / 10),
+        bias_initializer=fixed(np.array([12.5, -12.5])),  # red 125 is undecided
+    )(mean)
+    return keras.Model(image, {"age_years": age, "gender": gender})
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 64])
+def test_each_image_is_counted_once_and_in_order(prepared_dir, batch_size):
+    frame = read_split(prepared_dir, "test")  # 7 images
+    predictions = evaluation.predict(reading_network(), frame, batch_size)
+    assert predictions["age_years"] == pytest.approx(frame["age"].to_numpy(), abs=2)
+    assert predictions["gender"].argmax(axis=1).tolist() == frame["gender"].tolist()
+    scores = score(frame, predictions, read_split(prepared_dir, "train"))
+    assert scores["count"] == 7
+    assert scores["age_mae_years"] < 1 < scores["median_age_mae_years"]
+    assert scores["gender_accuracy"] == 1
+
+
+def test_flip_averaging_is_the_mean_for_the_image_and_its_mirror(tmp_path):
+    frame = read_split(write_prepared(tmp_path, {"test": 7}, image_size=16), "test")
+    for seed, path in enumerate(frame["path"]):
+        write_noise(path, 16, 16, seed)
+    image = keras.Input((16, 16, 3), name="image")
+    left = keras.layers.Cropping2D(((0, 0), (0, 8)))(image)  # mirrored it is the right half
+    values = keras.layers.GlobalAveragePooling2D()(left)  # (batch, 3)
+    half_network = keras.Model(image, {"age_years": values[:, :1], "gender": values[:, 1:]})
+    whole_values = keras.layers.GlobalAveragePooling2D()(image)
+    whole_network = keras.Model(
+        image, {"age_years": whole_values[:, :1], "gender": whole_values[:, 1:]}
+    )
+    averaged = evaluation.predict(half_network, frame, batch_size=3, flip_averaging=True)
+    expected, plain = (evaluation.predict(n, frame) for n in (whole_network, half_network))
+    for name in ("age_years", "gender"):
+        assert averaged[name] == pytest.approx(expected[name], rel=1e-4)
+        assert averaged[name] != pytest.approx(plain[name], rel=1e-4)
+
+
+def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(tmp_path):
+    folder = write_prepared(tmp_path / "data", {"train": 4, "val": 12, "test": 7}, image_size=16)
+    image = keras.Input((16, 16, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    heads = {"age_years": (1, None), "gender": (2, "softmax"), "age_distribution": (101, "softmax")}
+    outputs = {
+        name: keras.layers.Dense(units, activation, name=name)(mean)
+        for name, (units, activation) in heads.items()
+    }
+    keras.Model(image, outputs).save(tmp_path / "model.keras")
+    arguments = [tmp_path / "model.keras", folder, "--output_dir", tmp_path / "out"]
+    assert command.main([str(argument) for argument in arguments]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["age_interval"]["count"] == 12
+    assert "90% age intervals hold" in metrics_text.summary(metrics)
+    assert command.main([str(argument) for argument in [*arguments, "--flip_averaging"]]) == 0
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert results["count"].tolist() == [7, 7]
+    assert results["flip_averaging"].tolist() == [False, True]
+
+
+def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_path):
+    larger = write_prepared(tmp_path, {"test": 3}, image_size=40)
+    frame = read_split([prepared_dir, larger], "test")
+    predictions = evaluation.predict(reading_network(), frame)
+    assert predictions["age_years"] == pytest.approx(frame["age"].to_numpy(), abs=2)
+
+
+def evaluation_command(*arguments):
+    command = [sys.executable, "-m", "imdb_wiki.evaluation", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    save_model(two_branch_cnn(**SMALL), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "predictions.csv", "figures/reliability.png", "results.csv"]
+)
+def test_the_command_replaces_nobody_elses_file(prepared_dir, model_path, tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("day,distance_km\nMonday,8\n")
+    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path)
+    assert done.returncode == 2
+    assert str(path) in done.stderr and done.stderr.count("\n") == 1
+    assert path.read_text() == "day,distance_km\nMonday,8\n"
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+
+
+def test_the_command_writes_metrics_predictions_and_figures(prepared_dir, model_path, tmp_path):
+    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "7 images" in done.stdout
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    frame, train_frame = (read_split(prepared_dir, split) for split in ("test", "train"))
+    model = keras.saving.load_model(model_path)
+    expected = score(frame, evaluation.predict(model, frame), train_frame)
+    assert metrics["train_majority_gender"] == expected.pop("train_majority_gender")
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+    assert sum(group["count"] for group in metrics["by_age_decade"].values()) == 7
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert table["filename"].tolist() == frame["filename"].tolist()
+    assert table["age_error_years"].abs().mean() == pytest.approx(metrics["age_mae_years"])
+    assert len(list((tmp_path / "figures").glob("*.png"))) >= 3
+
+
+def run_main(capsys, *arguments):
+    code = command.main([str(argument) for argument in arguments])
+    stderr = capsys.readouterr().err
+    assert (code, stderr.count("\n")) == (2, 1)
+    return stderr
+
+
+def test_a_split_that_the_model_has_partly_learnt_is_said_to_be_one(
+    prepared_dir, model_path, tmp_path, capsys
+):
+    own_path, list_path = tmp_path / "own.keras", tmp_path / "own_split.json"
+    shutil.copy(model_path, own_path)
+    frame = read_split(prepared_dir, "test")
+    for left_out in (frame, frame[:0]):  # nothing learnt; nothing that the training knew of
+        write_split_list(list_path, {"test": left_out})
+        assert warning_of_seen_faces(own_path, frame) == ""
+    write_split_list(list_path, {"test": frame[:5]})
+    arguments = [own_path, prepared_dir, "--output_dir", tmp_path]
+    assert command.main([str(argument) for argument in arguments]) == 0
+    assert "warning: 2 of these 7 faces" in capsys.readouterr().err
+    list_path.write_text("no list")
+    assert "own_split.json: not a list" in run_main(capsys, *arguments)
+
+
+def test_a_missing_model_ends_the_command(prepared_dir, tmp_path, capsys):
+    arguments = (tmp_path / "no.keras", prepared_dir, "--output_dir", tmp_path)
+    assert "no such model" in run_main(capsys, *arguments)
+    done = evaluation_command(*arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", "a zip"])
+def test_a_file_that_is_no_model_ends_the_command(prepared_dir, tmp_path, capsys, content):
+    path = tmp_path / "model.keras"
+    if content == "a zip":
+        path = Path(shutil.make_archive(str(tmp_path / "model"), "zip", prepared_dir))
+        path = path.rename(tmp_path / "model.keras")
+    else:
+        path.write_bytes(content)
+    arguments = (path, prepared_dir, "--output_dir", tmp_path)
+    assert "not a saved Keras model" in run_main(capsys, *arguments)
+
+
+def other_model(kind):
+    image = keras.Input((None, None, 3) if kind == "any size" else (16, 16, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    age, gender = keras.layers.Dense(1)(mean), keras.layers.Dense(2)(mean)
+    if kind == "grey image":
+        grey = keras.Input((16, 16, 1), name="image")
+        return keras.Model(grey, keras.layers.Dense(1)(keras.layers.Flatten()(grey)))
+    outputs = {
+        "a list": [age, gender],
+        "no gender": {"age_years": age},
+        "one probability": {"age_years": age, "gender": keras.layers.Dense(1)(mean)},
+        "any size": {"age_years": age, "gender": gender},
+    }
+    return keras.Model(image, outputs[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("a list", "no dictionary"),
+        ("no gender", "not age_years"),
+        ("one probability", "gender (None, 1)"),
+        ("grey image", "not one image"),
+        ("any size", "image size"),
+    ],
+)
+def test_a_model_of_another_contract_ends_the_command(
+    prepared_dir, tmp_path, capsys, kind, message
+):
+    other_model(kind).save(tmp_path / "other.keras")
+    arguments = (tmp_path / "other.keras", prepared_dir, "--output_dir", tmp_path)
+    assert message in run_main(capsys, *arguments)
+
+
+def test_a_folder_without_the_split_ends_the_command(model_path, tmp_path, capsys):
+    arguments = (model_path, tmp_path, "--output_dir", tmp_path / "out")
+    assert "no test split" in run_main(capsys, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_image_ends_the_command(model_path, tmp_path, capsys):
+    prepared_dir = write_prepared(tmp_path / "prepared", image_size=16)
+    broken = prepared_dir / "crop" / "test" / "male" / "003.jpg"
+    broken.write_bytes(broken.read_bytes()[:300])
+    arguments = (model_path, prepared_dir, "--output_dir", tmp_path / "out")
+    assert str(broken) in run_main(capsys, *arguments)
+
+
+def test_wrong_batch_sizes_end_the_command(model_path, prepared_dir, tmp_path, capsys):
+    arguments = (model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 0)
+    with pytest.raises(SystemExit, match="2"):
+        command.main([*map(str, arguments)])
+    assert "--batch_size: 0 is not from 1" in capsys.readouterr().err
+
+
+def test_load_model_says_what_is_wrong(tmp_path):
+    (tmp_path / "text.keras").write_text("no model")
+    with pytest.raises(InputError, match=r"text\.keras"):
+        load_model(tmp_path / "text.keras")

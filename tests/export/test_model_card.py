@@ -1,0 +1,68 @@
+import json
+
+from imdb_wiki.export.model_card import filled_card, main
+from tests.conftest import REPOSITORY
+
+METRICS = {
+    "count": 1494,
+    "age_mae_years": 4.676,
+    "age_mae_years_low": 4.441,
+    "age_mae_years_high": 4.919,
+    "age_bias_years": -0.37,
+    "gender_cross_entropy": 0.1571,
+    "by_age_decade": {"0–9": {"count": 1.0, "age_mae_years": 1.4, "age_mae_years_low": None}},
+}
+CARD = """# Card
+
+<!-- overall -->
+
+| old | 9.99 |
+
+<!-- end -->
+
+Between.
+
+<!-- Faces of mine by_age_decade -->
+<!-- end -->
+
+<!-- gender -->
+<!-- end -->
+"""
+
+
+def test_every_place_gets_its_table_and_nothing_else_changes():
+    card = filled_card(CARD, {"Faces of mine": METRICS})
+    assert "| Faces of mine | 1,494 | 4.68 (4.44–4.92) |  | -0.37 |" in card
+    assert "| 0–9 | 1 | 1.40 |" in card
+    assert "| 0.157 |" in card
+    assert "9.99" not in card
+    assert card.startswith("# Card\n\n<!-- overall -->")
+    assert "\n\nBetween.\n\n" in card
+    assert filled_card(card, {"Faces of mine": METRICS}) == card  # the places are still there
+
+
+def test_wrong_calls_end_with_one_line_and_exit_code_2(tmp_path, capsys):
+    (tmp_path / "card.md").write_text(CARD)
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "other.json").write_text('{"count": 3}')
+    for evaluation, said in (
+        (f"Other={tmp_path}/metrics.json", "Faces of mine by_age_decade"),
+        (f"{tmp_path}/metrics.json", "not NAME=FILE"),
+        (f"Other={tmp_path}/broken.json", "broken.json is not JSON"),
+        (f"Other={tmp_path}/other.json", "other.json is no evaluation"),
+        (f"Other={tmp_path}/absent.json", "absent.json"),
+    ):
+        assert main([str(tmp_path / "card.md"), evaluation]) == 2
+        complaint = capsys.readouterr().err
+        assert said in complaint
+        assert len(complaint.splitlines()) == 1
+        assert (tmp_path / "card.md").read_text() == CARD
+    assert main([str(tmp_path / "card.md"), f"Faces of mine={tmp_path}/metrics.json"]) == 0
+    assert "4.68" in (tmp_path / "card.md").read_text()
+
+
+def test_the_shipped_card_has_places_and_says_what_the_weights_must_not_be_used_for():
+    card = (REPOSITORY / "models/README.md").read_text(encoding="utf-8")
+    assert card.count("<!-- end -->") >= 8
+    assert "Do not use" in card

@@ -1,0 +1,139 @@
+import cv2
+import imagehash
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from imdb_wiki.preparation.duplicates import (
+    MAX_DISTANCE_BITS,
+    contradicting,
+    joined,
+    near_pairs,
+    same_picture_pairs,
+)
+from imdb_wiki.preparation.hashes import perceptual_hashes
+from tests.conftest import run_preparation
+from tests.preparation.originals import people, photo, write_original
+
+
+def test_only_contradicting_files_are_contradicting():
+    kept = pd.DataFrame(
+        {
+            "digest": ["a", "a", "b", "b", "c", "d", "d"],
+            "age": [30, 31, 40, 40, 50, 60, 60],
+            "gender": [0, 0, 1, 1, 0, 0, 1],
+            "rule": "",
+        }
+    )
+    assert contradicting(kept).tolist() == [True, True, False, False, False, True, True]
+
+
+def test_near_pairs_are_those_of_the_quadratic_search():
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**64, 300, dtype=np.uint64)
+    for bits in range(1, 8):  # neighbours at every distance
+        changed = hashes[:40].copy()
+        for row, value in enumerate(changed):
+            for bit in rng.choice(64, bits, replace=False):
+                value ^= np.uint64(1) << np.uint64(bit)
+            changed[row] = value
+        hashes = np.concatenate([hashes, changed])
+    hashes = np.unique(hashes)
+    distance = np.bitwise_count(hashes[:, None] ^ hashes[None])
+    expected = np.argwhere(np.triu(distance <= MAX_DISTANCE_BITS, 1))
+    assert len(expected) > 100
+    assert near_pairs(hashes).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_hashes_are_no_trouble(count):
+    assert near_pairs(np.arange(count, dtype=np.uint64)).tolist() == [[0, 1]][: count - 1]
+
+
+def test_groups_are_joined_along_links():
+    groups = np.array([5, 5, 7, 8, 9, 9])
+    result = joined(groups, [np.array([[1, 2]]), np.array([[2, 3]])])
+    assert result[0] == result[1] == result[2] == result[3] != result[4] == result[5]
+
+
+def test_the_same_picture_is_found_compressed_anew_or_brighter_and_no_other(tmp_path):
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (30, 12, 12, 3), dtype=np.uint8)
+    pictures = [cv2.resize(c, (100, 100), interpolation=cv2.INTER_CUBIC) for c in coarse]
+    pictures.append(np.clip(pictures[0].astype(float) * 0.8 + 30, 0, 255).astype(np.uint8))
+    pictures.append(np.clip(pictures[1] + rng.normal(0, 4, (100, 100, 3)), 0, 255).astype(np.uint8))
+    pictures.append(pictures[2])
+    pictures += [np.full((100, 100, 3), grey, np.uint8) for grey in (0, 90, 255)]
+    qualities = [95] * 32 + [40] + [95] * 3
+    names = [f"{n}.jpg" for n in range(len(pictures))]
+    for name, picture, quality in zip(names, pictures, qualities, strict=True):
+        cv2.imwrite(str(tmp_path / name), picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    cv2.imwrite(str(tmp_path / "36.jpg"), pictures[3])
+    names.append("36.jpg")
+    jpegs = [(tmp_path / name).read_bytes() for name in names]
+    hashes = perceptual_hashes(jpegs)
+    greys = [Image.open(tmp_path / name).convert("L") for name in names[:32]]  # flat ones have ties
+    assert [f"{value:016x}" for value in hashes[:32]] == [str(imagehash.phash(g)) for g in greys]
+    digests = pd.Series([(tmp_path / name).read_bytes().hex() for name in names])
+    identical, near = same_picture_pairs(digests, hashes, names, tmp_path)
+    assert identical.tolist() == [[3, 36]]
+    groups = joined(np.arange(len(names)), [identical, near])
+    together = {frozenset(np.flatnonzero(groups == g).tolist()) for g in np.unique(groups)}
+    assert {members for members in together if len(members) > 1} == {
+        *(frozenset(pair) for pair in ((0, 30), (1, 31), (2, 32), (3, 36))),
+        frozenset((33, 34, 35)),  # pictures of nothing
+    }
+
+
+def test_a_picture_under_several_people_is_in_one_split_or_rejected(tmp_path):
+    rows = people(40, 1)
+    for row in rows:
+        row["gender"] = 1.0
+    rows[1]["photo_taken"] = 2009  # the same file as row 0's, another age
+    mat_path = write_original(tmp_path / "imdb_crop", rows)
+    files = [tmp_path / "imdb_crop" / row["full_path"] for row in rows]
+    files[1].write_bytes(files[0].read_bytes())
+    for n in range(3, 12):  # ten people, one picture
+        files[n].write_bytes(files[2].read_bytes())
+    for n in range(13, 22):  # and one compressed anew for each
+        cv2.imwrite(str(files[n]), photo(12), [cv2.IMWRITE_JPEG_QUALITY, 60 + n])
+    run = run_preparation(
+        *("--db_path", mat_path, "--output_dir", tmp_path / "out", "--img_size", 48),
+        *("--split_ratio", 0.4, "--test_ratio", 0.3),
+    )
+    assert run.returncode == 0, run.stderr
+    rejects = pd.read_csv(tmp_path / "out/rejects.csv")
+    assert rejects["rule"].tolist() == ["contradicting_duplicate"] * 2
+    assert rejects["source"].tolist() == [rows[0]["full_path"], rows[1]["full_path"]]
+    split_of = {}
+    for name in ("train", "val", "test"):
+        for source in pd.read_csv(tmp_path / f"out/{name}.csv")["source"]:
+            split_of[source] = name
+    assert len({split_of[row["full_path"]] for row in rows[2:12]}) == 1
+    assert len({split_of[row["full_path"]] for row in rows[12:22]}) == 1
+    assert len(set(split_of.values())) == 3
+
+
+def test_when_all_files_contradict_nothing_is_left_and_that_is_said(tmp_path):
+    rows = people(1, 1)
+    mat_path = write_original(tmp_path / "imdb_crop", [*rows, rows[0] | {"photo_taken": 2001}])
+    run = run_preparation("--db_path", mat_path, "--output_dir", tmp_path / "out")
+    assert run.returncode == 2
+    assert "no image is left: contradicting_duplicate 2" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_one_path_in_two_rows_is_kept_once_or_contradicts(tmp_path):
+    rows = people(30, 1)
+    again = [dict(rows[0]), rows[1] | {"photo_taken": 2001}]
+    mat_path = write_original(tmp_path / "imdb_crop", rows + again)
+    run = run_preparation("--db_path", mat_path, "--output_dir", tmp_path / "out", "--img_size", 32)
+    assert run.returncode == 0, run.stderr
+    rejects = pd.read_csv(tmp_path / "out/rejects.csv", keep_default_na=False)
+    assert rejects["rule"].tolist() == [
+        *("contradicting_duplicate", "repeated_row", "contradicting_duplicate")
+    ]
+    kept = pd.concat(pd.read_csv(tmp_path / f"out/{n}.csv") for n in ("train", "val", "test"))
+    assert len(kept) == 29
+    assert kept["source"].is_unique
