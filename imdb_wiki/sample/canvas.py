@@ -6,6 +6,7 @@ turns and places these points, so that no part of a face knows its pose.
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 CANVAS_PX = 400  # twice the 200 px a network sees: averaging areas then smooths the edges
 _HEAD_PX = 0.27 * CANVAS_PX  # one head unit: chin to crown is 0.54 of the side, as in the original
@@ -115,14 +116,15 @@ def develop(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarra
     image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), 0.1 + rng.uniform(0.001, 0.005) * side)
-    axis, slope = np.linspace(-1, 1, side, dtype=np.float32), np.float32(rng.normal(0, 0.1, 2))
+    axis = np.linspace(-1, 1, side, dtype=np.float32)
+    slope = rng.normal(0, 0.1, 2).astype(np.float32)
     light = 1 + slope[0] * axis[:, None] + slope[1] * axis
-    brightness = np.float32(rng.uniform(0.8, 1.15) * rng.normal(1, 0.025, 3))  # of each channel
+    brightness = rng.uniform(0.8, 1.15) * rng.normal(1, 0.025, 3)  # of each channel
     noise = np.float32(rng.uniform(0.5, 4)) * rng.standard_normal((side, side), np.float32)
     # Channel by channel is faster than interleaved; `add` rounds, and cuts at 0 and 255.
     lit = [
         cv2.multiply(channel, light * factor, dtype=cv2.CV_32F)
-        for channel, factor in zip(cv2.split(image), brightness, strict=True)
+        for channel, factor in zip(cv2.split(image), brightness.astype(np.float32), strict=True)
     ]
     return cv2.merge([cv2.add(channel, noise, dtype=cv2.CV_8U) for channel in lit])
 
@@ -149,7 +151,7 @@ def oval(x: float, y: float, radius_x: float, radius_y: float, corners: int = 28
     return np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], axis=1)
 
 
-def mirrored(points: np.ndarray) -> np.ndarray:
+def mirrored(points: ArrayLike) -> np.ndarray:
     """A shape of one side and its mirror image: `(corners, 2)` → `(2, corners, 2)`."""
     return np.stack([points, np.multiply(points, (-1, 1))])
 
@@ -166,7 +168,8 @@ _STEPS = np.linspace(0, 1, 7)[:, None] ** np.arange(4)
 _WEIGHTS = _STEPS @ np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]) / 2
 
 
-def smooth(points: np.ndarray) -> np.ndarray:
+def smooth(points: ArrayLike) -> np.ndarray:
     """A curve through the points: `(points, 2)` → `(7 * (points - 1), 2)`."""
+    points = np.asarray(points)
     padded = np.concatenate([points[:1], points, points[-1:]])
     return np.concatenate([_WEIGHTS @ padded[k : k + 4] for k in range(len(points) - 1)])

@@ -172,6 +172,7 @@ def draw_sample(folder: Path, count: int = 1_200, seed: int = 0) -> Path:
 
 def _invent_rows(rng, count):
     rows = []
+    middle_age_years = 0.0  # of the woman before, once there is one
     nm_ids = 1 + rng.choice(9_999_998, count, replace=False)
     while len(rows) < count:
         celeb_id = rows[-1].celeb_id + 1 if rows else 1

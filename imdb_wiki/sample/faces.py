@@ -108,7 +108,7 @@ def _draw_skin(canvas, look, rng):
     socket = oval(look.eye_x, look.eye_y, 0.22, 0.14)
     canvas.paint(mirrored(socket), skin * 0.75, 0.15 + 0.4 * hollow, softness=0.12)
     spots = rng.uniform((-0.6, -0.8), (0.6, 0.7), (rng.poisson(18 * look.ramp("skin", 45, 100)), 2))
-    spots = [oval(x, y, *rng.uniform(0.015, 0.045, 2), 10) for x, y in spots]
+    spots = [oval(x, y, *rng.uniform(0.015, 0.045, 2), corners=10) for x, y in spots]
     canvas.paint(spots, skin * (0.55, 0.66, 0.75), 0.6)
     count = int(look.person.freckles * (1 - look.ramp("skin", 12, 50)))
     freckles = rng.normal((0, look.nose_y - 0.1), (0.3, 0.08), (count, 2))
@@ -275,7 +275,7 @@ def _draw_trinkets(canvas, look, rng):
     else:  # a small girl's bow
         bow, colour = np.array([np.sign(look.person.parting) * 0.38, -0.9]), muted(rng)
         canvas.paint(mirrored([(0, 0), (0.36, -0.23), (0.36, 0.23)]) + bow, colour)
-        canvas.paint(oval(*bow, 0.1, 0.1, 14), colour * 0.7)
+        canvas.paint(oval(bow[0], bow[1], 0.1, 0.1, 14), colour * 0.7)
 
 
 def _draw_glasses(canvas, look, rng):
