@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 
 from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
 from imdb_wiki.plots.style import (
@@ -35,7 +35,7 @@ def age_histogram(frames: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def draw_ages(figure: FigureBase, frames: Mapping[str, pd.DataFrame]) -> None:
+def draw_ages(figure: Figure | SubFigure, frames: Mapping[str, pd.DataFrame]) -> None:
     """Draws what `age_histogram` shows into a figure or a part of one."""
     panels = figure.subplots(1, len(frames), squeeze=False)[0]
     for axes, (split, frame) in zip(panels, frames.items(), strict=True):
@@ -108,13 +108,13 @@ def rows_by_rule(rejected: Mapping[str, int], kept: int) -> Figure:
     return figure
 
 
-def draw_rules(figure: FigureBase, rejected: Mapping[str, int], kept: int) -> None:
+def draw_rules(figure: Figure | SubFigure, rejected: Mapping[str, int], kept: int) -> None:
     """Draws what `rows_by_rule` shows into a figure or a part of one."""
     counts = {rule: count for rule, count in rejected.items() if count} | {"kept": kept}
     total = max(1, sum(counts.values()))
     axes = figure.subplots()
     colours = [GREY] * (len(counts) - 1) + [GREEN]
-    axes.barh(range(len(counts)), counts.values(), color=colours, height=0.7)
+    axes.barh(range(len(counts)), list(counts.values()), color=colours, height=0.7)
     axes.set_yticks(range(len(counts)), counts)
     axes.invert_yaxis()
     numbers_beside(axes, range(len(counts)), [f"{n:,} ({n / total:.1%})" for n in counts.values()])

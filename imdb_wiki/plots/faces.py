@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
 from imdb_wiki.plots.style import (
@@ -122,7 +123,7 @@ def answered_face(
     text = "\n".join(part for line in lines for part in textwrap.wrap(line, 48))
     text_inches = 0.28 * (1 + text.count("\n"))
     figure = Figure(figsize=(8, max(3, 1.9 + text_inches)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(3, 5))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 5))[0]
     draw_faces(left, left.subplots(squeeze=False), [image])
     if age_distribution is None:
         words = right.subplots()
@@ -157,7 +158,7 @@ def answered_face(
 
 
 def draw_faces(
-    figure: FigureBase,
+    figure: Figure | SubFigure,
     grid: np.ndarray,
     faces: Iterable[str | PathLike | np.ndarray],
     captions: Iterable[str] = (),
@@ -177,4 +178,6 @@ def draw_faces(
         axes.imshow(image, interpolation="hanning")  # smooth, also where it is enlarged much
     for axes, caption in zip(grid.flat, captions, strict=False):
         axes.set_title(caption, fontsize=9, fontweight="normal", loc="center", pad=3)
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+    layout = figure.get_layout_engine()
+    if isinstance(layout, ConstrainedLayoutEngine):
+        layout.set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)

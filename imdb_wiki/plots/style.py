@@ -4,13 +4,16 @@ import io
 from collections.abc import Sequence, Sized
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -71,7 +74,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     about = PngInfo()  # marks our figures, so that no other picture is replaced
     about.add_text("Software", drawn.info["Software"])
     picture = drawn.convert("RGB")
-    if not any(image.get_array().ndim == 3 for image in figure.findobj(AxesImage)):
+    if not any(np.asarray(image.get_array()).ndim == 3 for image in figure.findobj(AxesImage)):
         picture = picture.quantize(256, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     picture.save(packed, "png", optimize=True, pnginfo=about)
@@ -93,7 +96,9 @@ def save(figure: Figure, path: str | PathLike, dpi: int = DPI) -> None:
     write_whole(path, png_bytes(figure, dpi))
 
 
-def legend_outside(figure: FigureBase, *axes: Axes, where: str = "lower") -> None:
+def legend_outside(
+    figure: Figure | SubFigure, *axes: Axes, where: Literal["lower", "upper"] = "lower"
+) -> None:
     """Puts one legend for all these axes beside them, where it covers nothing.
 
     Args:
@@ -107,11 +112,11 @@ def legend_outside(figure: FigureBase, *axes: Axes, where: str = "lower") -> Non
         entries |= dict(zip(labels, handles, strict=True))
     width = sum(0.65 + LETTER_INCHES * len(label) for label in entries)  # of one row, in inches
     columns = len(entries) if width < figure.bbox.width / figure.figure.dpi else 1
-    place = f"outside {where} center"
+    place = "outside lower center" if where == "lower" else "outside upper center"
     figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns)
 
 
-def numbers_beside(axes: Axes, places: Sequence[float], texts: Sequence[str]) -> None:
+def numbers_beside(axes: Axes, places: ArrayLike, texts: Sequence[str]) -> None:
     """Writes texts in a column to the right of the axes, one at each place of the y-axis."""
     column = axes.secondary_yaxis(1.0)
     column.set_yticks(places, texts)
