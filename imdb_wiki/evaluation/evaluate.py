@@ -5,6 +5,7 @@ As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --o
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def interval_constants_of(
 
 def calibrate_on_validation(
     model: "keras.Model",
-    prepared_dirs: list[str | Path],
+    prepared_dirs: Sequence[str | Path],
     batch_size: int = 64,
     coverage: float = COVERAGE,
     flip_averaging: bool = False,
@@ -189,6 +190,7 @@ def write_evaluation(
         metrics["age_interval"] = interval_constants
     for name, table in tables.items():
         # JSON knows no NaN; a group of one person has no interval
+        # pyrefly: ignore[bad-argument-type]  # pandas' types lack None here
         rows = table.astype(object).where(table.notna(), None)
         metrics[f"by_{name}"] = rows.to_dict(orient="index")
     table = predictions_table(frame, predictions, interval_constants)

@@ -158,8 +158,8 @@ def reliability_diagram(table: pd.DataFrame) -> Figure:
     upper.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, label="perfectly calibrated")
     ends = np.array(
         [
-            binomtest(round(row.accuracy * row.count), row.count).proportion_ci(method="wilson")
-            for row in bins[["accuracy", "count"]].itertuples(index=False)
+            binomtest(round(share * count), count).proportion_ci(method="wilson")
+            for share, count in zip(bins["accuracy"], bins["count"], strict=True)
         ]
     ).T  # (2, bins)
     reach = np.abs(ends - bins["accuracy"].to_numpy())
@@ -215,8 +215,8 @@ def best_and_worst_faces(table: pd.DataFrame, count: int = FACES_A_ROW) -> Figur
         0.25 + (FACE_INCHES + 0.2 * lines if len(faces) else 0) for faces, _, lines in rows.values()
     ]
     figure = Figure(figsize=(FACE_INCHES * columns, sum(heights)), layout="constrained")
-    parts = figure.subfigures(len(rows), 1, height_ratios=heights)
-    for part, (title, (faces, caption, _)) in zip(parts, rows.items(), strict=True):
+    parts = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
+    for part, (title, (faces, caption, _)) in zip(parts.flat, rows.items(), strict=True):
         part.suptitle(title if len(faces) else f"{title}: none", x=0.01, ha="left")
         if faces.empty:
             continue

@@ -40,11 +40,13 @@ def groups_of(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _races_of(sources: pd.Series) -> dict[str, pd.Series]:
     """The group `race`, if any photo is of a data set that has such a label."""
-    labelled = [dataset for dataset in DATASETS.values() if dataset.race_of]
-    names = list(dict.fromkeys(name for dataset in labelled for name in dataset.race_names))
+    names = []
     race = pd.Series(np.nan, sources.index, dtype=object)
-    for dataset in labelled:
-        race = race.fillna(dataset.race_of(sources))
+    for dataset in DATASETS.values():
+        if dataset.race_of:
+            race = race.fillna(dataset.race_of(sources))
+            names += dataset.race_names
+    names = list(dict.fromkeys(names))  # each once
     return {"race": pd.Series(pd.Categorical(race, names))} if race.notna().any() else {}
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from imdb_wiki.labels import GENDER_NAMES
@@ -13,18 +14,18 @@ BOOTSTRAP_SAMPLES = 2000  # the ends of a 95% interval then vary by a few per ce
 BOOTSTRAP_SEED = 0
 
 
-def age_mae_years(true_years: np.ndarray, predicted_years: np.ndarray) -> float:
+def age_mae_years(true_years: ArrayLike, predicted_years: ArrayLike) -> float:
     """Mean absolute error in years of ages (count,) against predictions (count,) or one number."""
     return float(np.mean(np.abs(np.subtract(predicted_years, true_years, dtype="float64"))))
 
 
-def age_bias_years(true_years: np.ndarray, predicted_years: np.ndarray) -> float:
+def age_bias_years(true_years: ArrayLike, predicted_years: ArrayLike) -> float:
     """Mean error in years, positive if predictions are too old."""
     return float(np.mean(np.subtract(predicted_years, true_years, dtype="float64")))
 
 
 def cumulative_score(
-    true_years: np.ndarray, predicted_years: np.ndarray, within_years: float = CS_YEARS
+    true_years: ArrayLike, predicted_years: ArrayLike, within_years: float = CS_YEARS
 ) -> float:
     """Share of predictions that are at most `within_years` off, the border included."""
     errors = np.abs(np.subtract(predicted_years, true_years, dtype="float64"))

@@ -9,6 +9,7 @@ https://arxiv.org/abs/1604.04173, section 5.2).
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from imdb_wiki.labels import AGES_YEARS, MAX_AGE_YEARS, MIN_AGE_YEARS
 
@@ -27,7 +28,7 @@ def age_spread_years(age_distribution: np.ndarray) -> np.ndarray:
 
 
 def calibrate(
-    true_years: np.ndarray,
+    true_years: ArrayLike,
     age_years: np.ndarray,
     age_distribution: np.ndarray,
     coverage: float = COVERAGE,
