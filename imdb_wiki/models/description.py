@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, parse_json
@@ -79,5 +80,5 @@ def read_description(path: Path) -> Description:
     return Description(Framing(margin=float(margin), **words), data.get("image_size"), interval)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value

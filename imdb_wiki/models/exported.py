@@ -68,7 +68,8 @@ class _OnnxRuntime:
         """Predicts (batch, size, size, 3) in one step."""
         (input_name,) = self.input_shapes
         names = list(self.output_shapes)
-        return dict(zip(names, self._session.run(names, {input_name: images}), strict=True))
+        answers = self._session.run(names, {input_name: images})
+        return {name: np.asarray(answer) for name, answer in zip(names, answers, strict=True)}
 
 
 _RUNTIMES = {  # by suffix: what it is called, what runs it, the package that is needed

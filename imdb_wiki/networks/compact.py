@@ -8,13 +8,15 @@ from imdb_wiki.networks.network import Network
 if TYPE_CHECKING:
     import keras
 
+SQUEEZE_RATIO = 8
+
 
 def compact_cnn(
     image_size: int | None = 96,
     stem_filters: int = 24,
     stage_filters: tuple[int, ...] = (40, 80, 144, 176),
     stage_blocks: tuple[int, ...] = (1, 2, 2, 1),
-    squeeze_ratio: int = 8,
+    squeeze_ratio: int = SQUEEZE_RATIO,
     dropout: float = 0.2,
     norm_momentum: float = 0.99,
     name: str = "compact_cnn",
@@ -101,8 +103,8 @@ def compact_cnn(
 
 
 def _build(image_size: int | None, dropout: float, squeeze: bool, **_) -> "keras.Model":
-    without = {} if squeeze else {"squeeze_ratio": 0}
-    return compact_cnn(image_size, dropout=dropout, **without)
+    squeeze_ratio = SQUEEZE_RATIO if squeeze else 0
+    return compact_cnn(image_size, squeeze_ratio=squeeze_ratio, dropout=dropout)
 
 
 # The stem and four stages each halve the side.
