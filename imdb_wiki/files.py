@@ -9,6 +9,7 @@ import contextlib
 import json
 import mmap
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,7 +82,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     write_together({path: content})
 
 
-def write_together(contents: dict[Path, str | bytes]) -> None:
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
     """Writes files that belong together: all are whole before the first appears under its name.
 
     Args:

@@ -76,7 +76,7 @@ def export(
     if height != width:
         raise InputError(f"{model_path} takes {width} × {height} pixels, not a square")
     frame = None if prepared_dir is None else _read_split(prepared_dir, "val")
-    calibration = _calibration_crops(prepared_dir, height) if quantize else None
+    calibration = _calibration_crops(prepared_dir, height) if quantize and prepared_dir else None
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         unchecked = Path(scratch, f"unchecked{SUFFIXES[to]}")
@@ -106,9 +106,11 @@ def look_first(
         raise InputError("int8 is calibrated and checked on real crops: give --prepared_dir")
     if not model_path.is_file():
         raise FileNotFoundError(f"no such model: {model_path}")
-    for split in ("val", "train") if quantize else ("val",) if prepared_dir else ():
-        if not (prepared_dir / f"{split}.csv").is_file():
-            raise FileNotFoundError(f"no {split} split: {prepared_dir / split}.csv does not exist")
+    if prepared_dir is not None:
+        for split in ("val", "train") if quantize else ("val",):
+            path = prepared_dir / f"{split}.csv"
+            if not path.is_file():
+                raise FileNotFoundError(f"no {split} split: {path} does not exist")
     refuse_foreign(output, EXPORT_KIND)
     card, carried = find_description(model_path), output.with_suffix(".json")
     if card is None:
@@ -143,12 +145,10 @@ def _convert(
         # Converters write much to standard error; their errors are raised as well.
         with quiet_tensorflow():
             model.predict_on_batch(np.zeros((1, *model.input_shape[1:])))  # export needs one call
-            if to == "litert" and calibration is None:
-                model.export(path, format="litert", verbose=False)
+            if calibration is None:
+                model.export(path, format=to, verbose=False)
             elif to == "litert":
                 path.write_bytes(_int8_litert(model, scratch, calibration))
-            elif calibration is None:
-                model.export(path, format="onnx", verbose=False)
             else:
                 model.export(scratch / "float.onnx", format="onnx", verbose=False)
                 _int8_onnx(scratch, path, calibration)
@@ -199,6 +199,7 @@ def _int8_onnx(scratch: Path, path: Path, calibration: np.ndarray) -> None:
         def __init__(self, input_name):
             self.feeds = ({input_name: crop} for crop in calibration)
 
+        # pyrefly: ignore[bad-override]  # its types lack the None that ends the crops
         def get_next(self):
             return next(self.feeds, None)
 
@@ -276,6 +277,7 @@ def _check(
     if set(given) != set(wanted) & set(OUTPUT_SIZES):
         return Check(False, f"it answers {', '.join(given)}, not {', '.join(wanted)}")
     if quantized:
+        assert frame is not None, "`look_first` wants crops for int8"
         return quantized_check(wanted, given, frame["age"].to_numpy(), frame["gender"].to_numpy())
     check = float_check(wanted, given)
     return check._replace(text=f"{check.text} on {count:,} {what}")
