@@ -49,9 +49,10 @@ def faces_html(image: np.ndarray, faces: list[Face], coverage: float | None) -> 
 
 def _card(image: np.ndarray, face: Face, coverage: float | None) -> str:
     interval = ""
-    if face.age_low_years is not None:
-        low, high = round(face.age_low_years), round(face.age_high_years)
-        interval = f'<span class="interval">{coverage:.0%} interval: {low}–{high}</span>'
+    low, high = face.age_low_years, face.age_high_years
+    if low is not None and high is not None:
+        ends = f"{round(low)}–{round(high)}"
+        interval = f'<span class="interval">{coverage:.0%} interval: {ends}</span>'
     colour = GENDER_COLOURS[face.gender]
     gender = (
         f'<span class="gender"><i style="background:{colour}"></i>'
@@ -60,22 +61,28 @@ def _card(image: np.ndarray, face: Face, coverage: float | None) -> str:
     left, top, right, bottom = (max(0, round(edge)) for edge in face.box)
     picture = _picture(image[top:bottom, left:right], FACE_SIDE, "", "a face")
     words = f'<div class="words"><b>{face.age_years:.0f} years</b>{interval}{gender}</div>'
-    curve = "" if face.age_distribution is None else curve_svg(face)
+    curve = curve_svg(face)
     return f'<article class="face"><div class="top">{picture}{words}</div>{curve}</article>'
 
 
 def curve_svg(face: Face) -> str:
-    """Draws how probable each age from 0 to 100 is, the interval shaded, the answer as a line."""
+    """Draws how probable each age from 0 to 100 is, the interval shaded, the answer as a line.
+
+    Returns:
+        The drawing; "" if the model answers no distribution.
+    """
+    if face.age_distribution is None:
+        return ""
     youngest, oldest = AGES_YEARS[0], AGES_YEARS[-1]
     shares = face.age_distribution / max(face.age_distribution.max(), 1e-9)
     heights = CURVE_HEIGHT * (1 - 0.92 * shares)  # a little room above
     points = " ".join(f"{age},{y:.2f}" for age, y in zip(AGES_YEARS, heights, strict=True))
     band = ""
-    if face.age_low_years is not None:
-        width = face.age_high_years - face.age_low_years
+    low, high = face.age_low_years, face.age_high_years
+    if low is not None and high is not None:
         band = (
-            f'<rect class="band" x="{face.age_low_years:.1f}" y="0" '
-            f'width="{width:.1f}" height="{CURVE_HEIGHT}"/>'
+            f'<rect class="band" x="{low:.1f}" y="0" '
+            f'width="{high - low:.1f}" height="{CURVE_HEIGHT}"/>'
         )
     ticks = "".join(
         f'<line class="tick" x1="{age}" x2="{age}" y1="{CURVE_HEIGHT}" y2="{CURVE_HEIGHT + 1.5}"/>'
@@ -100,7 +107,7 @@ def curve_svg(face: Face) -> str:
 def _picture(image: np.ndarray, longer_side: int, name: str, description: str) -> str:
     """An image (height, width, 3), RGB, inside the page itself."""
     image = scaled(image, min(1, longer_side / max(image.shape[:2])))
-    data = base64.b64encode(encode(image[..., ::-1], JPEG_QUALITY)).decode()
+    data = base64.b64encode(encode(image[..., ::-1], JPEG_QUALITY).tobytes()).decode()
     return f'<img class="{name}" alt="{description}" src="data:image/jpeg;base64,{data}">'
 
 

@@ -101,7 +101,7 @@ def build_page(model, uploads):
                 )
                 # The file as it came: we decode it, and say what is wrong with it. (A class of its
                 # own would make Gradio write a file beside this one.)
-                photo.preprocess = lambda payload: payload and payload.path
+                photo.preprocess = lambda payload: payload.path if payload else None
                 gradio.HTML(f'<p class="note">{NOTE}</p>', padding=False)
                 answers = gradio.HTML(elem_id="said", padding=False)
             with gradio.Column(scale=3, min_width=300):

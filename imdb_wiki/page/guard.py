@@ -12,6 +12,7 @@ import mimetypes
 import re
 import secrets
 import sys
+from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -182,9 +183,11 @@ class Guard:
             if len(data) > QUESTION_BYTES:
                 raise RefusedError(413, NO_QUESTION)
         try:
-            body = parse_json(data)
-            items = body.pop("data", [])
-            body = {name: value for name, value in body.items() if isinstance(value, str | int)}
+            asked = parse_json(data)
+            items = asked.pop("data", [])
+            body: dict[str, Any] = {
+                name: value for name, value in asked.items() if isinstance(value, str | int)
+            }
             if asks and len(items) != self.input_counts[body.get("fn_index", 0)]:
                 raise ValueError
         except (ValueError, LookupError, TypeError, AttributeError):

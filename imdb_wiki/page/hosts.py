@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 from imdb_wiki.errors import InputError
 
@@ -37,12 +37,13 @@ def known_hosts(hosts: Iterable[str], port: int, others: Iterable[str] = ()) -> 
         names |= set(LOOPBACK_NAMES)
     known = {f"{name}:{port}" for name in names} | (names if port == 80 else set())
     for other in map(str.lower, others):
-        known |= {other} if _HOST.fullmatch(other)[2] else {other, f"{other}:{port}"}
+        match = _HOST.fullmatch(other)
+        known |= {other} if match and match[2] else {other, f"{other}:{port}"}
     return frozenset(known)
 
 
 @contextlib.contextmanager
-def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+def bound_socket(host: str, port: int) -> Generator[socket.socket]:
     """A socket at an address, which does not listen yet.
 
     Args:
