@@ -123,7 +123,9 @@ def _run(chosen: argparse.Namespace) -> int:
     with contextlib.ExitStack() as files:
         drawn = chosen.output_dir and DrawnPhotos(chosen.output_dir, [p.path for p in photos])
         targets = {JsonWriter: chosen.json, CsvWriter: chosen.csv}
-        writers = [files.enter_context(opened(t, kind)) for kind, t in targets.items() if t]
+        writers: list[JsonWriter | CsvWriter | TableWriter] = [
+            files.enter_context(opened(t, kind)) for kind, t in targets.items() if t
+        ]
         if chosen.model.suffix.lower() not in EXPORTED_SUFFIXES:
             start_tensorflow()
         model = load_predictor(chosen.model, chosen.margin)

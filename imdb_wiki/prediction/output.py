@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from imdb_wiki.files import Kind, refuse_foreign
@@ -48,7 +48,7 @@ def printable(name: str) -> str:
 
 
 @contextlib.contextmanager
-def errors_name(name: str) -> Iterator[None]:
+def errors_name(name: str) -> Generator[None]:
     """Adds the file's name to an error: Python adds it while opening, but not while writing."""
     try:
         yield
@@ -206,9 +206,13 @@ class JsonWriter:
 
     def add(self, result: PhotoResult) -> None:
         """Writes a photo at once."""
-        photo = {"photo": result.name, "width": result.width, "height": result.height}
-        photo["faces"] = [face_fields(face) for face in result.faces]
-        photo["error"] = result.error or None
+        photo = {
+            "photo": result.name,
+            "width": result.width,
+            "height": result.height,
+            "faces": [face_fields(face) for face in result.faces],
+            "error": result.error or None,
+        }
         # A name that is no UTF-8 is written as the escapes that JSON has for it.
         self.file.write(f"{self.before}  {json.dumps(photo, allow_nan=False)}")
         self.file.flush()
@@ -223,7 +227,7 @@ class JsonWriter:
                 self.file.flush()
             except OSError as error:
                 self.file.discard()
-                reason = f"{error.strerror.partition(';')[0]}; it is not written"
+                reason = f"{(error.strerror or str(error)).partition(';')[0]}; it is not written"
                 raise OSError(error.errno, reason, error.filename) from error
 
 
@@ -257,7 +261,9 @@ class CsvWriter:
 
 
 @contextlib.contextmanager
-def opened(target: str, writer_class: type[JsonWriter | CsvWriter]) -> Iterator:
+def opened(
+    target: str, writer_class: type[JsonWriter | CsvWriter]
+) -> Generator[JsonWriter | CsvWriter]:
     """Opens a file of results; after an error or Ctrl-C, what was written until then is complete.
 
     Args:
