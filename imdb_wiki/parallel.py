@@ -135,5 +135,7 @@ def _bounded(work: Callable[..., Any], max_memory_bytes: int, *arguments: Any) -
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this runs in a worker"
+    parent.join()
     os._exit(1)

@@ -69,6 +69,9 @@ class EpochProgress(keras.callbacks.Callback):
     are learnt from, augmented) and on the validation split.
     """
 
+    # pyrefly: ignore[bad-override-mutable-attribute]  # None only until Keras sets it, before it calls
+    params: dict
+
     def __init__(self, epochs: int, marks_best: bool = False):
         """Starts a text that several calls of `fit` may continue.
 
@@ -81,7 +84,7 @@ class EpochProgress(keras.callbacks.Callback):
         self._marks_best = marks_best
         self._text = LiveText()
         self._best_loss = float("inf")
-        self._epoch = self._started_seconds = 0
+        self._epoch, self._started_seconds = 0, 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         """Shows which epoch has begun: its first step may take long, TensorFlow prepares itself."""

@@ -2,9 +2,15 @@
 
 import importlib
 import pkgutil
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-Kind = TypeVar("Kind")
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Kind = TypeVar("Kind", bound=_Named)
 
 
 def found_in(package: str, kind: type[Kind]) -> dict[str, Kind]:
