@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from imdb_wiki.command import number, one_of, whole_number, yes_or_no
 from imdb_wiki.errors import InputError
@@ -84,7 +85,9 @@ class Augmentation:
     @classmethod
     def none(cls) -> "Augmentation":
         """Changes nothing."""
-        return cls(**{field.name: type(field.default)(0) for field in dataclasses.fields(cls)})
+        fields = dataclasses.fields(cls)
+        nothing: dict[str, Any] = {field.name: type(field.default)(0) for field in fields}
+        return cls(**nothing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +151,7 @@ class Recipe:
     image_size: int = option(
         96, whole_number(1, 4096), "PIXELS", "side of the square images of the network", _IMAGES
     )
-    first_image_size: int | None = option(
+    first_image_size: int = option(
         None,
         whole_number(1, 4096),
         "PIXELS",
@@ -156,7 +159,7 @@ class Recipe:
         _IMAGES,
         default_text="64, or --image_size if that is smaller",
     )
-    source_size: int | None = option(
+    source_size: int = option(
         None,
         whole_number(1, 8192),
         "PIXELS",
@@ -187,7 +190,7 @@ class Recipe:
     learning_rate: float = option(
         2e-3, number(0, 1, above=True), "RATE", "highest learning rate of AdamW", _OPTIMIZER
     )
-    warm_up_epochs: float | None = option(
+    warm_up_epochs: float = option(
         None,
         number(0),
         "EPOCHS",

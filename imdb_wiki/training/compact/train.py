@@ -16,6 +16,7 @@ import math
 import time
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -124,12 +125,12 @@ def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = Tru
 class _SeedEachEpoch(keras.callbacks.Callback):
     """Sets every random layer's state from seed and epoch, as if nothing had run before."""
 
-    def __init__(self, seed: int):
+    def __init__(self, network: keras.Model, seed: int):
         super().__init__()
-        self.seed = seed
+        self.network, self.seed = network, seed
 
     def on_epoch_begin(self, epoch, logs=None):
-        for number, layer in enumerate(self.model._flatten_layers()):
+        for number, layer in enumerate(self.network._flatten_layers()):
             if hasattr(layer, "seed_generator"):
                 state = np.array([epoch_seed(self.seed, epoch), number], dtype="uint32")
                 layer.seed_generator.state.assign(state)
@@ -159,15 +160,15 @@ def train_compact(
     """
     if isinstance(prepared_dirs, str | PathLike):
         prepared_dirs = [prepared_dirs]
-    prepared_dirs, run_dir = [str(folder) for folder in prepared_dirs], Path(run_dir)
-    if len(recipe.folder_shares) != len(prepared_dirs):
+    folders, run_dir = [str(folder) for folder in prepared_dirs], Path(run_dir)
+    if len(recipe.folder_shares) != len(folders):
         raise InputError(
-            f"{len(recipe.folder_shares)} folder shares for {len(prepared_dirs)} prepared folders"
+            f"{len(recipe.folder_shares)} folder shares for {len(folders)} prepared folders"
         )
-    train_frame = read_split(prepared_dirs, "train")
-    val_frame = read_split(prepared_dirs, "val")
-    data = {
-        "data": prepared_dirs,
+    train_frame = read_split(folders, "train")
+    val_frame = read_split(folders, "val")
+    data: dict[str, Any] = {
+        "data": folders,
         "data_digest": digest_of_rows(train_frame, val_frame),
         "images_digest": digest_of_images(train_frame, val_frame),
     }
@@ -194,7 +195,10 @@ def _trained(
         _start(network, recipe, run_dir, train_frame, verbose)
     teaches = recipe.start_from and recipe.teacher_weight > 0
     taught = read_teacher(run_dir, len(train_frame)) if teaches else None
-    callbacks = [_SeedEachEpoch(recipe.seed), StopAtNaN(run_dir)]
+    callbacks: list[keras.callbacks.Callback] = [
+        _SeedEachEpoch(network, recipe.seed),
+        StopAtNaN(run_dir),
+    ]
     if recipe.average_momentum > 0:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validation sees the averages
     if verbose:

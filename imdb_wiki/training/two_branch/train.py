@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
@@ -83,7 +84,7 @@ def callbacks(
     run_dir: str | PathLike,
     monitor: str = "val_loss",
     early_stopping_patience: int = 8,
-    **learning_rate: float,
+    **learning_rate: Any,
 ) -> list[keras.callbacks.Callback]:
     """Makes what watches a training.
 
@@ -207,4 +208,4 @@ def train(
             shuffle=False,  # by Keras: the pipeline does it
             verbose=0,  # its bars are stored whole by notebooks, half a megabyte an epoch
         )
-    return watchers[-1].frame()
+    return next(one for one in watchers if isinstance(one, RunFiles)).frame()
