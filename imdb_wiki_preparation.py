@@ -64,6 +64,7 @@ def _prepare(settings: "Settings") -> dict:
         from imdb_wiki.preparation.download import download
 
         url = settings.url or settings.source.archive_url
+        assert url and settings.photo_dir, "`Settings` takes --download only where both are known"
         download(url, settings.photo_dir, sha256=settings.sha256)
     return prepare(settings)
 

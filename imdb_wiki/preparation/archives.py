@@ -5,8 +5,9 @@ import stat
 import tarfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.images.reading import MAX_PHOTO_BYTES, Region, ZippedRegion, read_bytes
 from imdb_wiki.preparation.crops import Job
 
+_TarMode = Literal["r:", "r:gz", "r:bz2", "r:xz"]
+
 # How each kind begins.
-_TAR_MODES = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7zXZ\0": "r:xz"}
+_TAR_MODES: dict[bytes, _TarMode] = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7zXZ\0": "r:xz"}
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _OTHER_STARTS = {b"Rar!": "RAR", b"7z\xbc\xaf": "7z", b"\x28\xb5\x2f\xfd": "Zstandard"}
 
@@ -56,10 +59,10 @@ def other_kind(start: bytes) -> str:
     for signature, kind in _OTHER_STARTS.items():
         if start.startswith(signature):
             return f"a {kind} archive, which is not read here"
+    if start == bytes(tarfile.BLOCKSIZE):
+        return ""  # zeros: a tar archive without members
     try:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return ""  # zeros: a tar archive without members
     except tarfile.HeaderError:
         if not start:
             return "an empty file"
@@ -143,7 +146,7 @@ class TarPhotos(_Archive):
         with path.open("rb") as file:
             start = file.read(8)
         modes = (mode for signature, mode in _TAR_MODES.items() if start.startswith(signature))
-        self._mode = next(modes, "r:")
+        self._mode: _TarMode = next(modes, "r:")
         # By their offsets: a compressed archive has no way back to them.
         self._mats: dict[int, bytes] = {}
         super().__init__(path)
@@ -179,10 +182,12 @@ class TarPhotos(_Archive):
         """As `_Archive.jobs`; of a compressed archive, with the photos' bytes."""
         waiting: dict[int, list[Job]] = defaultdict(list)
         for job in super().jobs(photos):
-            if self._mode == "r:" or not job.photo or job.photo.size > MAX_PHOTO_BYTES:
-                yield job  # what is too large is told by its size
+            photo = job.photo
+            is_packed = self._mode != "r:" and isinstance(photo, Region)
+            if is_packed and photo.size <= MAX_PHOTO_BYTES:
+                waiting[photo.offset].append(job)
             else:
-                waiting[job.photo.offset].append(job)
+                yield job  # what is too large is told by its size
         if waiting:
             with _damage_said(self.path):
                 for member in self._walk():
@@ -196,6 +201,7 @@ class TarPhotos(_Archive):
         with tarfile.open(self.path, self._mode, tarinfo=_Header) as self._open_archive:
             for member in self._open_archive:
                 yield member
+                # pyrefly: ignore[missing-attribute]  # its types leave out this list
                 self._open_archive.members = []  # it would keep all 460,723 of them
             # A download that stopped between two members looks whole but for its end mark.
             self._open_archive.fileobj.seek(self._open_archive.offset)
@@ -206,7 +212,9 @@ class TarPhotos(_Archive):
                 raise tarfile.ReadError(f"damaged at byte {self._open_archive.offset}")
 
     def _content(self, member: tarfile.TarInfo) -> bytes:
-        return self._open_archive.extractfile(member).read()
+        file = self._open_archive.extractfile(member)
+        assert file is not None, "only the content of files is asked for"
+        return file.read()
 
 
 class _Header(tarfile.TarInfo):
@@ -219,11 +227,14 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError(f"a header of {self.size:,} bytes")
         if len(archive.pax_headers) > _MAX_COMMON_FIELDS:
             raise tarfile.ReadError("too many fields")
+        # pyrefly: ignore[missing-attribute]  # tarfile's types leave out its hooks
         return super()._proc_member(archive)
 
     def _proc_sparse(self, archive: tarfile.TarFile):  # a list of its parts may be as long
+        # pyrefly: ignore[missing-attribute]  # as above
         if self._sparse_structs[1]:
             raise tarfile.ReadError("a sparse file of many parts")
+        # pyrefly: ignore[missing-attribute]  # as above
         return super()._proc_sparse(archive)
 
     def _proc_gnusparse_10(self, *_):
@@ -243,9 +254,11 @@ class ZipPhotos(_Archive):
                 if member.flag_bits & 1:
                     raise InputError(f"{self.path}: is encrypted; unpack it and name its folder")
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    # pyrefly: ignore[missing-attribute]  # zipfile's types leave them out
+                    method = zipfile.compressor_names.get(member.compress_type)
                     raise InputError(
                         f"{self.path}: is compressed in a way that is not read here "
-                        f"({zipfile.compressor_names.get(member.compress_type)}); unpack it"
+                        f"({method}); unpack it"
                     )
                 self._members[name] = ZippedRegion(
                     **{"path": str(self.path), "offset": member.header_offset},
@@ -280,7 +293,7 @@ def lacks_mat(name: str, inside: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def _damage_said(path: Path) -> Iterator[None]:
+def _damage_said(path: Path) -> Generator[None]:
     """Says in one line what damaged or cut bytes lead the archives' readers to."""
     try:
         yield

@@ -15,7 +15,7 @@ import sys
 import tarfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -145,7 +145,7 @@ class _Transfer:
 
     def _request(self) -> None:
         answered = _read_answered(self._partial, self._url)
-        offset = _size(self._file) if answered and answered["validator"] else 0
+        offset = _size(self._file) if answered.get("validator") else 0
         headers = {"Accept-Encoding": "identity"}  # a range counts the file's own bytes
         if offset:
             headers |= {"Range": f"bytes={offset}-", "If-Range": answered["validator"]}
@@ -261,7 +261,7 @@ class _Transfer:
 
 
 @contextlib.contextmanager
-def _opened(partial: Path) -> Iterator[BinaryIO]:
+def _opened(partial: Path) -> Generator[BinaryIO]:
     """Opens what has come so far, for this process alone; an empty file is not left behind.
 
     Raises:
@@ -306,14 +306,14 @@ def _answered_path(partial: Path) -> Path:
     return partial.with_name(partial.name + ".json")
 
 
-def _read_answered(partial: Path, url: str) -> dict | None:
-    """What the server answered of the partial file, None where that is not known or another's."""
+def _read_answered(partial: Path, url: str) -> dict:
+    """What the server answered of the partial file, {} where that is not known or another's."""
     try:
         answered = parse_json(_answered_path(partial).read_bytes())
         is_of_this_file = answered["url"] == url and {"validator", "total_bytes"} <= answered.keys()
-        return answered if is_of_this_file else None
+        return answered if is_of_this_file else {}
     except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
+        return {}
 
 
 def _validator(response: requests.Response) -> str | None:

@@ -18,7 +18,9 @@ def read_grey(path: Path) -> np.ndarray:
 
 
 def _decoded(jpeg: bytes | np.ndarray) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None, "a crop of this project is a picture"
+    return picture
 
 
 def perceptual_hashes(jpegs: Iterable[bytes | np.ndarray]) -> np.ndarray:

@@ -25,9 +25,9 @@ def refuse_vanished_photos(table: pd.DataFrame, photos: Photos) -> None:
     """
     if not isinstance(photos, PhotoFolder) or not (table["rule"] == MISSING_FILE).any():
         return
-    read = table.loc[table["rule"] == "", "source"]
-    some = read.iloc[[0, len(read) // 2, -1]] if len(read) else read
-    if not photos.path.is_dir() or (len(read) and not any(map(photos.holds, some))):
+    read = table.loc[table["rule"] == "", "source"].tolist()
+    some = [read[0], read[len(read) // 2], read[-1]] if read else []
+    if not photos.path.is_dir() or (read and not any(map(photos.holds, some))):
         raise StoppedError(f"{photos.path}: the photos are not there any more")
 
 

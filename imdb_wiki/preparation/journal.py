@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -89,7 +89,7 @@ class Journal:
         return self._replaced_path.exists()
 
     @contextlib.contextmanager
-    def begun(self) -> Iterator[None]:
+    def begun(self) -> Generator[None]:
         """Takes the folder for this run, for as long as it is at work.
 
         Raises:

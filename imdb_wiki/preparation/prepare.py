@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from imdb_wiki.datasets.dataset import Table
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
@@ -84,14 +85,14 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
     seconds = {}
     start = time.perf_counter()
-    source = settings.source
-    if not source.is_drawn:  # an input that cannot be read costs no earlier result
-        photos = open_photos(settings.photo_dir)
-        table, passed_over = source.read(photos, settings.db_path)
+    inputs = None
+    if not settings.source.is_drawn:  # an input that cannot be read costs no earlier result
+        assert settings.photo_dir, "`Settings` refuses a data set without photos or fills it in"
+        inputs = _read(settings, settings.photo_dir)
     with journal.begun():
-        if source.is_drawn:
-            photos = open_photos(_draw_sample(journal, settings.seed))
-            table, passed_over = source.read(photos, None)
+        photos, (table, passed_over) = inputs or _read(
+            settings, _draw_sample(journal, settings.seed)
+        )
         journal.check_table(_fingerprint(table))
         seconds["reading_table"] = time.perf_counter() - start
         try:
@@ -102,6 +103,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
         report["passed_over"] = {"count": len(passed_over), "examples": passed_over[:3]}
         journal.finish(report)
         return report
+
+
+def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
+    photos = open_photos(photo_dir)
+    return photos, settings.source.read(photos, settings.db_path)
 
 
 def _prepare_table(
@@ -170,8 +176,9 @@ def _refuse_nested_folders(settings: Settings) -> None:
     for path in (settings.db_path, settings.photo_dir):
         if path and output_dir in path.resolve().parents:
             raise InputError(f"{path}: lies in the output folder {settings.output_dir}")
-    if settings.source.lists_folder and settings.photo_dir.resolve() in output_dir.parents:
-        raise InputError(f"{settings.output_dir}: lies in the photos' folder {settings.photo_dir}")
+    photo_dir = settings.photo_dir
+    if settings.source.lists_folder and photo_dir and photo_dir.resolve() in output_dir.parents:
+        raise InputError(f"{settings.output_dir}: lies in the photos' folder {photo_dir}")
 
 
 def _fingerprint(table: pd.DataFrame) -> str:
@@ -259,7 +266,7 @@ def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray
 
 def _as_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, **arrays)
+    np.savez(content, allow_pickle=False, **arrays)
     return content.getvalue()
 
 

@@ -131,14 +131,15 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
     heights = [3.0, 0.9 + 0.28 * rules, 0.3 + (FACE_INCHES + 0.2) * len(chosen)]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(PAGE_INCHES, sum(heights)), layout="constrained")
-        ages, rows, grids = figure.subfigures(3, 1, height_ratios=heights)
+        ages, rows, grids = figure.subfigures(3, 1, squeeze=False, height_ratios=heights).flat
         draw_ages(ages, {s: kept[kept["split"] == s] for s in report["splits"]})
         draw_rules(rows, report["rejected"], report["kept"])
         grids.suptitle("kept faces from the youngest to the oldest", x=0.01, ha="left")
         grid = grids.subplots(len(chosen), FACES_A_ROW, squeeze=False)
         for row, part in zip(grid, chosen, strict=True):
             captions = [
-                f"{face.age:.0f} · {GENDER_NAMES[int(face.gender)]}" for face in part.itertuples()
+                f"{age:.0f} · {GENDER_NAMES[int(gender)]}"
+                for age, gender in zip(part["age"], part["gender"], strict=True)
             ]
             draw_faces(figure, row, part["path"], captions)
     return figure

@@ -200,13 +200,11 @@ class Settings:
 
         if self.download and (self.photo_dir is None or self.photo_dir.is_dir()):
             fill_in("photo_dir", (self.photo_dir or Path()) / f"{self.dataset}_crop.tar")
-        if self.source.mat_name:
-            # An archive brings its .mat along.
-            photos_in_folder = self.photo_dir is None or self.photo_dir.is_dir()
-            if self.db_path is None and photos_in_folder:
-                fill_in("db_path", Path(f"{self.dataset}_crop", self.source.mat_name))
-            if self.photo_dir is None:
-                fill_in("photo_dir", self.db_path.parent)
+        photos_in_folder = self.photo_dir is None or self.photo_dir.is_dir()
+        if self.source.mat_name and photos_in_folder:  # an archive brings its .mat along
+            db_path = self.db_path or Path(f"{self.dataset}_crop", self.source.mat_name)
+            fill_in("db_path", db_path)
+            fill_in("photo_dir", self.photo_dir or db_path.parent)
 
     def deciding(self) -> dict[str, Any]:
         """The arguments that decide the result, as JSON values; another number of workers cannot.
