@@ -1,7 +1,7 @@
 """The errors for wrong input: commands print them as one line and exit with code 2."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from os import PathLike
 
 
@@ -14,7 +14,7 @@ class StoppedError(InputError):
 
 
 @contextlib.contextmanager
-def names_file(path: str | PathLike) -> Iterator[None]:
+def names_file(path: str | PathLike) -> Generator[None]:
     """Lets an `OSError` say which file it is about: of a full disk the system does not tell."""
     try:
         yield

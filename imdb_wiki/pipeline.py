@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -240,7 +240,7 @@ _UNREADABLE = (  # an image that is broken, missing, a folder, or not ours to re
 
 
 @contextlib.contextmanager
-def named_broken_images(*frames: pd.DataFrame) -> Iterator[None]:
+def named_broken_images(*frames: pd.DataFrame) -> Generator[None]:
     """Turns TensorFlow's nameless decoding error into one that names the file.
 
     Args:

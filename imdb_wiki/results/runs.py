@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TextIO
@@ -98,7 +98,7 @@ def _take(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def at_work_in(run_dir: Path) -> Iterator[None]:
+def at_work_in(run_dir: Path) -> Generator[None]:
     """Keeps other trainings out of a run's folder, which is made, as long as one is at work.
 
     Raises:
@@ -222,7 +222,7 @@ def saved_epoch(run_dir: Path, history: pd.DataFrame) -> pd.Series:
     rows = history[history["epoch"] == int(note[1])] if note else history
     if rows.empty:
         raise InputError(f"{run_dir / MODEL_FILE} is of an epoch that {HISTORY_FILE} lacks")
-    return rows.loc[rows["val_loss"].idxmin()]
+    return rows.iloc[rows["val_loss"].argmin()]
 
 
 def training_facts(model_path: str | PathLike) -> dict:

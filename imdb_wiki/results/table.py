@@ -6,7 +6,7 @@ import fcntl
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def _refuse_other_kind(csv_path: Path, columns: list[str], row: Iterable[str]) -
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Generator[None]:
     """Lets one process or thread at a time change the folder's tables; leaves no file behind."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

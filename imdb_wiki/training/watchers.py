@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from os import PathLike
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from imdb_wiki.results.runs import EPOCH_NOTE, HISTORY_FILE
 
 
 @contextlib.contextmanager
-def full_disk_or_memory_named() -> Iterator[None]:
+def full_disk_or_memory_named() -> Generator[None]:
     """Turns TensorFlow's error for a full disk or memory into one that says what to do.
 
     TensorBoard's files are written by TensorFlow itself, whose error of a full disk is the one of a
