@@ -26,6 +26,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/pyrefly check
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .
