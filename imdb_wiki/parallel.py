@@ -111,6 +111,7 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any
     # Submitting may start a worker, which inherits that Ctrl-C is not for it from its first
     # moment; here it is only put off for the moment.
     os.environ.setdefault("MALLOC_TOP_PAD_", str(_KEPT_MEMORY_BYTES))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for OpenCV in `_start_worker`
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         return pool.submit(work, *arguments)
