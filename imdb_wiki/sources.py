@@ -7,6 +7,7 @@ it), `age` (years; NaN: unknown), `gender` (0 female, 1 male; NaN: unknown), `id
 
 import io
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import scipy.io
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import age_in_years
+from imdb_wiki.mat_fields import with_fields
 from imdb_wiki.photos import file_names
 
 # IMDB's .mat takes 0.9 GB to read; a compressed file of 8 MB may unpack to 8 GB.
@@ -29,13 +31,16 @@ _UTKFACE_NAME = re.compile(
 )
 
 
-def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
+def load_mat(
+    mat: bytes, path: Path, struct_name: str, wanted: Collection[str]
+) -> dict[str, np.ndarray]:
     """Reads the MATLAB struct once.
 
     Args:
         mat: the content of a MATLAB 5 file.
         path: the file's name for error messages.
         struct_name: `imdb` or `wiki`, the variable inside.
+        wanted: the fields to read; others may be left out.
 
     Returns:
         The struct's fields by name, each flattened to `(rows,)`.
@@ -44,7 +49,8 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
         InputError: not a MATLAB 5 file, truncated, too large for the memory, or without the struct.
     """
     try:
-        variables = scipy.io.loadmat(io.BytesIO(mat), variable_names=[struct_name])
+        smaller = io.BytesIO(with_fields(mat, wanted))
+        variables = scipy.io.loadmat(smaller, variable_names=[struct_name])
     except MemoryError:
         raise InputError(f"{path}: {TOO_MUCH_MEMORY}") from None
     except NotImplementedError:
@@ -84,9 +90,9 @@ def table_of_mat(mat: bytes, path: Path, struct_name: str) -> pd.DataFrame:
     Raises:
         InputError: as `load_mat`; also if a field is missing or has the wrong type or length.
     """
-    fields = load_mat(mat, path, struct_name)
     identity_field = "celeb_id" if struct_name == "imdb" else "name"
     wanted = (*NUMBER_FIELDS, "full_path", identity_field)
+    fields = load_mat(mat, path, struct_name, wanted)
     missing = [name for name in wanted if name not in fields]
     if missing:
         raise InputError(f"{path}: struct '{struct_name}' has no field {', '.join(missing)}")
