@@ -4,13 +4,15 @@
 
 It has IMDB's layout and about its size: 460,723 rows of 20,284 people in about 7 GB. Each kept row
 has a picture of its own: a UTKFace face, cropped, turned and mirrored at random, with side lengths
-like the original's. The rules reject the same shares as of WIKI.
+like the original's. The rules reject the same shares as of WIKI. Writing it takes as long as two
+preparations; with `--side 60` all photos are small, which is enough to measure memory.
 """
 
 import io
 import os
 import sys
 import tarfile
+from functools import lru_cache, partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -59,9 +61,9 @@ def metadata(rows: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def changed_face(chip: np.ndarray, random: np.random.Generator) -> bytes:
+def changed_face(chip: np.ndarray, random: np.random.Generator, side: int | None = None) -> bytes:
     """A JPEG of a part of the chip, turned and mirrored, at a side length as in the original."""
-    side = int(np.clip(random.lognormal(np.log(300), 0.5), 60, 900))
+    side = side or int(np.clip(random.lognormal(np.log(300), 0.5), 60, 900))
     scale = side / (random.uniform(0.6, 1.0) * chip.shape[0])
     turn = cv2.getRotationMatrix2D(
         tuple(chip.shape[0] * random.uniform(0.4, 0.6, 2)), random.uniform(-20, 20), scale
@@ -73,15 +75,18 @@ def changed_face(chip: np.ndarray, random: np.random.Generator) -> bytes:
     return cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-def changed_faces(rows_and_photos: list[tuple[int, str]]) -> list[tuple[int, bytes]]:
-    """A face for each of some rows, made of the photo given; the row's number is the seed."""
-    return [
-        (row, changed_face(cv2.imread(photo), np.random.default_rng(row)))
-        for row, photo in rows_and_photos
-    ]
+@lru_cache(maxsize=16)
+def chip_of(photo: str) -> np.ndarray:
+    """A face of UTKFace's; rows that follow each other have the same."""
+    return cv2.imread(photo)
 
 
-def write_archive(path: Path, photo_dir: Path, rows: int) -> None:
+def changed_faces(jobs: list[tuple[int, str]], side: int | None) -> list[tuple[int, bytes]]:
+    """A face for each row, made of the photo given; the row's number is the seed."""
+    return [(row, changed_face(chip_of(p), np.random.default_rng(row), side)) for row, p in jobs]
+
+
+def write_archive(path: Path, photo_dir: Path, rows: int, side: int | None) -> None:
     """Writes the archive: its .mat, the rejected rows' photos, and those of the rest."""
     fields = metadata(rows, np.random.default_rng(0))
     rejected, names = fields.pop("rejected"), fields["full_path"]
@@ -91,8 +96,8 @@ def write_archive(path: Path, photo_dir: Path, rows: int) -> None:
     mat = io.BytesIO()
     struct = {name: values[np.newaxis] for name, values in fields.items()}
     scipy.io.savemat(mat, {"imdb": struct}, do_compression=True)
-    partial = path.with_name(f"partial-{path.name}")
-    with tarfile.open(partial, "w") as archive:
+    unfinished = path.with_name(f"partial-{path.name}")
+    with tarfile.open(unfinished, "w") as archive:
 
         def add(name: str, data: bytes) -> None:
             member = tarfile.TarInfo(f"imdb_crop/{name}")
@@ -101,17 +106,18 @@ def write_archive(path: Path, photo_dir: Path, rows: int) -> None:
             archive.members = []  # it would keep all of them
 
         add("imdb.mat", mat.getvalue())
-        ((_, never_opened),) = changed_faces([(0, photos[0])])
+        ((_, never_opened),) = changed_faces([(0, photos[0])], side)
         for name in names[rejected]:
             add(name, never_opened)
         wanted = np.flatnonzero(~rejected).tolist()
-        chunks = in_chunks(((row, photos[row % len(photos)]) for row in wanted), 64)
+        jobs = ((row, photos[row * len(photos) // rows]) for row in wanted)
         with tqdm(total=len(wanted), desc="archive", unit=" photos", mininterval=0.5) as bar:
-            for faces in run_parallel(changed_faces, chunks, os.cpu_count() or 1):
+            work = partial(changed_faces, side=side)
+            for faces in run_parallel(work, in_chunks(jobs, 64), os.cpu_count() or 1):
                 for row, face in faces:
                     add(names[row], face)
                 bar.update(len(faces))
-    partial.rename(path)
+    unfinished.rename(path)
 
 
 @says_errors_in_one_line
@@ -124,9 +130,11 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument_group("size").add_argument
     rows = whole_number(100, 10_000_000)
     add("--rows", type=rows, default=ROWS, metavar="ROWS", help="rows of the .mat")
+    side = whole_number(8, 4096)
+    add("--side", type=side, metavar="PIXELS", help="of all photos (default: as the original's)")
     options = parser.parse_args(arguments)
     options.archive.parent.mkdir(parents=True, exist_ok=True)
-    write_archive(options.archive, options.photo_dir, options.rows)
+    write_archive(options.archive, options.photo_dir, options.rows, options.side)
     print(f"{options.archive}: {options.archive.stat().st_size / 1e9:.2f} GB")
     return 0
 
