@@ -1,10 +1,13 @@
 """The preparation, step by step: table → rules → crops → splits → folders, CSVs and report."""
 
+import contextlib
 import hashlib
 import io
 import os
 import shutil
+import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +27,7 @@ from imdb_wiki.inputs import count_come_since, read_table, refuse_vanished_photo
 from imdb_wiki.journal import Journal, write_whole
 from imdb_wiki.json_files import parse_json
 from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
-from imdb_wiki.parallel import in_chunks, run_parallel
+from imdb_wiki.parallel import in_chunks, started
 from imdb_wiki.photos import Photos, file_names, open_photos
 from imdb_wiki.prepared_folder import CROP_NAME, FIGURE_NAME, REPORT_NAME, SAMPLE_NAME
 from imdb_wiki.report import preparation_report, rejected_text, report_figure
@@ -135,15 +138,26 @@ def prepare(settings: Settings) -> dict[str, Any]:
     start = time.perf_counter()
     if settings.dataset != "sample":  # an input that cannot be read costs no earlier result
         photos = open_photos(settings.photo_dir)
-        table, passed_over = read_table(photos, settings.dataset, settings.db_path)
-    with journal.begun():
+    crop = partial(
+        make_crops,
+        folder=journal.crop_dir,
+        size=settings.img_size,
+        jpeg_quality=settings.jpeg_quality,
+    )
+    with contextlib.ExitStack() as stack:
+        # They take a second to start, in which the table is read by another process.
+        crops_of = stack.enter_context(started(crop, settings.workers))
+        threading.Thread(target=_import_for_the_end).start()
+        if settings.dataset != "sample":
+            table, passed_over = read_table(photos, settings.dataset, settings.db_path)
+        stack.enter_context(journal.begun())
         if settings.dataset == "sample":
             photos = open_photos(_draw_sample(journal, settings.seed))
             table, passed_over = read_table(photos, settings.dataset, None)
         journal.check_table(_fingerprint(table))
         seconds["reading_table"] = time.perf_counter() - start
         try:
-            report = _prepare_table(table, photos, listed, journal, settings, seconds)
+            report = _prepare_table(table, photos, crops_of, listed, journal, settings, seconds)
         except NothingLeftError:
             journal.give_up()
             raise
@@ -155,6 +169,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
 def _prepare_table(
     table: pd.DataFrame,
     photos: Photos,
+    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
     listed: dict[str, set[str]] | None,
     journal: Journal,
     settings: Settings,
@@ -176,7 +191,7 @@ def _prepare_table(
     seconds["rules"] = time.perf_counter() - start
 
     start = time.perf_counter()
-    image_count = _make_all_crops(table, photos, journal, settings)
+    image_count = _make_all_crops(table, photos, crops_of, journal)
     if image_count:
         refuse_vanished_photos(table, photos)
     seconds["crops"] = time.perf_counter() - start
@@ -218,6 +233,12 @@ def _prepare_table(
     return report
 
 
+def _import_for_the_end() -> None:
+    """Imports what the last steps need, while there is a processor free for it."""
+    import matplotlib.figure  # noqa: F401
+    import scipy.sparse.csgraph  # noqa: F401
+
+
 def _refuse_nested_folders(settings: Settings) -> None:
     """What is read must not lie where is written, nor a listed folder hold what is written."""
     output_dir = settings.output_dir.resolve()
@@ -251,19 +272,16 @@ def _draw_sample(journal: Journal, seed: int) -> Path:
 
 
 def _make_all_crops(
-    table: pd.DataFrame, photos: Photos, journal: Journal, settings: Settings
+    table: pd.DataFrame,
+    photos: Photos,
+    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
+    journal: Journal,
 ) -> int:
     """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
     wanted = table.index[table["rule"] == ""]
     finished = journal.outcomes()
     remaining = wanted.difference([outcome.row for outcome in finished], sort=True)
     jobs = photos.jobs(table.loc[remaining, ["source", "crop_name"]])
-    work = partial(
-        make_crops,
-        folder=journal.crop_dir,
-        size=settings.img_size,
-        jpeg_quality=settings.jpeg_quality,
-    )
     noted = table[["rule", "detail", "digest", "picture_hash"]].to_numpy(object, copy=True)
 
     def note(outcomes: list[Outcome]) -> None:
@@ -280,7 +298,7 @@ def _make_all_crops(
         mininterval=0.5,
     ) as bar:
         chunks = in_chunks(jobs, PHOTOS_PER_CHUNK, carried_bytes, _MAX_CARRIED_BYTES)
-        for chunk_outcomes in run_parallel(work, chunks, settings.workers):
+        for chunk_outcomes in crops_of(chunks):
             journal.append(chunk_outcomes)
             note(chunk_outcomes)
             bar.update(len(chunk_outcomes))
@@ -370,7 +388,7 @@ def _publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_d
         for gender_name in GENDER_NAMES:
             (output_dir / CROP_NAME / split / gender_name).mkdir(parents=True, exist_ok=True)
     for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
-        journal.publish(crop_name, output_dir / CROP_NAME / filename)
+        journal.publish(crop_name, f"{output_dir}/{CROP_NAME}/{filename}")
     columns = ["filename", "age", "gender", "identity", "face_score", "source"]
     for split in SPLIT_NAMES:
         rows = kept.loc[kept["split"] == split, columns]
