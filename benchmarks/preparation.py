@@ -3,11 +3,11 @@
     python benchmarks/preparation.py --db_path imdb_crop/imdb.mat --archive imdb_size/imdb_crop.tar
 
 First comes the whole command, from its start to its end, beside the plain way's crops alone: on the
-first 5,000 rows of the folder, on all of them, and on an archive of IMDB's size. The rest are its
-parts. The plain way reads the metadata row by row and then, in one process, does `cv2.imread`,
-`cv2.resize` and `cv2.imwrite` for each photo. The limit is what decoding (at the scale at which
-the preparation decodes) and encoding alone take on all cores. Rounds alternate between the ways,
-and medians are shown, because machines are noisy.
+first 5,000 rows of the folder, on all of them, and on an archive of IMDB's size (`--only_whole`
+stops there). Then come its parts. The plain way reads the metadata row by row and then, in one
+process, does `cv2.imread`, `cv2.resize` and `cv2.imwrite` for each photo. The limit is what
+decoding (at the scale at which the preparation decodes) and encoding alone take on all cores.
+Rounds alternate between the ways, and medians are shown, because machines are noisy.
 """
 
 import argparse
@@ -104,10 +104,8 @@ def timed(work, *arguments) -> float:
         return time.perf_counter() - start
 
 
-def compare_whole(mat_path: Path, archive: Path | None, rounds: int, workers: int) -> None:
+def compare_whole(mat_path: Path, rounds: int, workers: int) -> None:
     """Seconds and peak memory of the whole command, beside the plain way's crops alone."""
-    print(f"whole command, {workers} processes; seconds in all, of the plain way, and by step")
-    print(heading())
     for rows in (FEW_ROWS, None):
         runs, plain = [], []
         for _ in range(rounds):
@@ -121,11 +119,13 @@ def compare_whole(mat_path: Path, archive: Path | None, rounds: int, workers: in
                 runs.append(prepared([*source, "--workers", str(workers)], Path(name)))
         middle = sorted(runs, key=lambda report: report["wall_seconds"])[rounds // 2]
         print(described(middle, statistics.median(plain)), flush=True)
-    if archive:
-        with tempfile.TemporaryDirectory(dir=SCRATCH_DIR) as name:
-            seconds_each = plain_seconds_each(archive, Path(name))
-            source = ("--photo_dir", str(archive), "--workers", str(workers))
-            report = prepared(list(source), Path(name))
+
+
+def compare_whole_archive(archive: Path, workers: int) -> None:
+    """The same for an archive, once; the plain way's seconds are computed from some photos."""
+    with tempfile.TemporaryDirectory(dir=SCRATCH_DIR) as name:
+        seconds_each = plain_seconds_each(archive, Path(name))
+        report = prepared(["--photo_dir", str(archive), "--workers", str(workers)], Path(name))
         print(described(report, seconds_each * opened_photos(report)), flush=True)
 
 
@@ -334,13 +334,20 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PROCESSES",
         help="worker processes of the preparation (default: one for each of the machine's cores)",
     )
+    add("--only_whole", action="store_true", help="measure the whole command, not its parts")
     add("--metadata", nargs=2, help=argparse.SUPPRESS)  # how this script calls itself
     options = parser.parse_args(arguments)
     if options.metadata:
         print(json.dumps(measure_metadata(options.metadata[0], int(options.metadata[1]))))
         return 0
+    print(f"whole command, {options.workers} processes; plain: the plain way's crops alone")
+    print(heading(), flush=True)
     if options.db_path:
-        compare_whole(options.db_path, options.archive, options.rounds, options.workers)
+        compare_whole(options.db_path, options.rounds, options.workers)
+    if options.archive:
+        compare_whole_archive(options.archive, options.workers)
+    if options.only_whole:
+        return 0
     print(f"start-up of the script: {start_up_seconds():.2f} seconds")
     if options.db_path:
         compare_images(options.db_path, options.limit, options.rounds, options.workers)
