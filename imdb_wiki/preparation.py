@@ -26,10 +26,11 @@ from imdb_wiki.hashes import perceptual_hashes
 from imdb_wiki.inputs import count_come_since, read_table, refuse_vanished_photos
 from imdb_wiki.journal import Journal, write_whole
 from imdb_wiki.json_files import parse_json
-from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.parallel import in_chunks, started
 from imdb_wiki.photos import Photos, file_names, open_photos
 from imdb_wiki.prepared_folder import CROP_NAME, FIGURE_NAME, REPORT_NAME, SAMPLE_NAME
+from imdb_wiki.publishing import publish, with_filenames
 from imdb_wiki.report import preparation_report, rejected_text, report_figure
 from imdb_wiki.splits import (
     listed_splits,
@@ -216,9 +217,9 @@ def _prepare_table(
     seconds["split"] = time.perf_counter() - start
 
     start = time.perf_counter()
-    kept = _with_filenames(kept)
+    kept = with_filenames(kept)
     journal.begin_publishing(_as_bytes(same_pictures))
-    _publish(table, kept, journal, settings.output_dir)
+    publish(table, kept, journal, settings.output_dir)
     seconds["publishing"] = time.perf_counter() - start
 
     report = preparation_report(table, kept, by_identity, image_count, seconds)
@@ -372,27 +373,3 @@ def _split(
                 + (f"; left out: {left_out}" if left_out else "")
             )
     return np.array(wanted)[split]
-
-
-def _with_filenames(kept: pd.DataFrame) -> pd.DataFrame:
-    gender = kept["gender"].astype(int)
-    gender_name = np.array(GENDER_NAMES)[gender]
-    filename = kept["split"] + "/" + gender_name + "/" + kept["crop_name"]
-    return kept.assign(filename=filename, gender=gender, age=kept["age"].astype(int))
-
-
-def _publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_dir: Path) -> None:
-    """Puts crops and CSVs under their final names."""
-    journal.publish_folder(SAMPLE_NAME)
-    for split in kept["split"].unique():
-        for gender_name in GENDER_NAMES:
-            (output_dir / CROP_NAME / split / gender_name).mkdir(parents=True, exist_ok=True)
-    for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
-        journal.publish(crop_name, f"{output_dir}/{CROP_NAME}/{filename}")
-    columns = ["filename", "age", "gender", "identity", "face_score", "source"]
-    for split in SPLIT_NAMES:
-        rows = kept.loc[kept["split"] == split, columns]
-        if len(rows):
-            write_whole(output_dir / f"{split}.csv", rows.to_csv(index=False))
-    rejects = table.loc[table["rule"] != "", ["source", "rule", "detail"]]
-    write_whole(output_dir / "rejects.csv", rejects.to_csv(index=False))
