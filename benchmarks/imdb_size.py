@@ -1,37 +1,34 @@
-"""How long a preparation of IMDB's size takes, and how much memory and disk, without IMDB.
+"""Writes an archive of IMDB's size, without IMDB, for `preparation.py --archive`.
 
-    python benchmarks/imdb_size.py --photo_dir UTKFace --work_dir /a/disk/with/20_GB
+    python benchmarks/imdb_size.py --photo_dir UTKFace --archive imdb_size/imdb_crop.tar
 
-Writes an archive in IMDB's layout and of about IMDB's size: 460,723 rows of 20,284 people in about
-7 GB. Each kept row has a picture of its own: a UTKFace face, cropped, turned and mirrored at
-random, with side lengths like the original's. The rules reject the same shares as of WIKI. Then the
-preparation's command runs on this archive. Memory is the sum over the command and its worker
-processes (proportional set size, Linux only), read five times a second.
+It has IMDB's layout and about its size: 460,723 rows of 20,284 people in about 7 GB. Each kept row
+has a picture of its own: a UTKFace face, cropped, turned and mirrored at random, with side lengths
+like the original's. The rules reject the same shares as of WIKI. Writing it takes as long as two
+preparations; with `--side 60` all photos are small, which is enough to measure memory.
 """
 
 import io
-import json
-import resource
-import subprocess
+import os
 import sys
 import tarfile
-import time
+from functools import lru_cache, partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import cv2
 import numpy as np
-import psutil
 import scipy.io
 from tqdm import tqdm
 
-from imdb_wiki.command import OneLineParser, whole_number
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
+from imdb_wiki.errors import InputError
+from imdb_wiki.parallel import in_chunks, run_parallel
 
 ROWS, PEOPLE = 460_723, 20_284  # IMDB's
 # Rows that the rules reject of wiki.mat's 62,328: no face, low score, second face, no gender.
 REJECTED = {"no_face": 0.289, "low_score": 0.021, "second_face": 0.065, "no_gender": 0.012}
-SCRIPT = Path(__file__).parents[1] / "imdb_wiki_preparation.py"
 
 
 def metadata(rows: int, random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -64,9 +61,9 @@ def metadata(rows: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def changed_face(chip: np.ndarray, random: np.random.Generator) -> bytes:
+def changed_face(chip: np.ndarray, random: np.random.Generator, side: int | None = None) -> bytes:
     """A JPEG of a part of the chip, turned and mirrored, at a side length as in the original."""
-    side = int(np.clip(random.lognormal(np.log(300), 0.5), 60, 900))
+    side = side or int(np.clip(random.lognormal(np.log(300), 0.5), 60, 900))
     scale = side / (random.uniform(0.6, 1.0) * chip.shape[0])
     turn = cv2.getRotationMatrix2D(
         tuple(chip.shape[0] * random.uniform(0.4, 0.6, 2)), random.uniform(-20, 20), scale
@@ -78,87 +75,69 @@ def changed_face(chip: np.ndarray, random: np.random.Generator) -> bytes:
     return cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-def write_archive(path: Path, photo_dir: Path, rows: int) -> None:
-    """Writes the archive, its .mat first."""
-    random = np.random.default_rng(0)
-    fields = metadata(rows, random)
-    rejected = fields.pop("rejected")
+@lru_cache(maxsize=16)
+def chip_of(photo: str) -> np.ndarray:
+    """A face of UTKFace's; rows that follow each other have the same."""
+    return cv2.imread(photo)
+
+
+def changed_faces(jobs: list[tuple[int, str]], side: int | None) -> list[tuple[int, bytes]]:
+    """A face for each row, made of the photo given; the row's number is the seed."""
+    return [(row, changed_face(chip_of(p), np.random.default_rng(row), side)) for row, p in jobs]
+
+
+def write_archive(path: Path, photo_dir: Path, rows: int, side: int | None) -> None:
+    """Writes the archive: its .mat, the rejected rows' photos, and those of the rest."""
+    fields = metadata(rows, np.random.default_rng(0))
+    rejected, names = fields.pop("rejected"), fields["full_path"]
+    photos = [str(photo) for photo in sorted(photo_dir.glob("*.jpg"))]
+    if not photos:
+        raise InputError(f"{photo_dir}: holds no .jpg")
     mat = io.BytesIO()
     struct = {name: values[np.newaxis] for name, values in fields.items()}
     scipy.io.savemat(mat, {"imdb": struct}, do_compression=True)
-    photos = sorted(photo_dir.glob("*.jpg"))
-    chips = [cv2.imread(str(photo)) for photo in photos]
-    chips = [chip for chip in chips if chip is not None]
-    partial = path.with_name(f"partial-{path.name}")
-    with tarfile.open(partial, "w") as archive:
+    unfinished = path.with_name(f"partial-{path.name}")
+    with tarfile.open(unfinished, "w") as archive:
 
         def add(name: str, data: bytes) -> None:
             member = tarfile.TarInfo(f"imdb_crop/{name}")
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
+            archive.members = []  # it would keep all of them
 
         add("imdb.mat", mat.getvalue())
-        photo = changed_face(chips[0], random)
-        for row, name in enumerate(tqdm(fields["full_path"], desc="archive", unit=" photos")):
-            if not rejected[row]:  # a rejected row's photo is never opened: repeat one
-                photo = changed_face(chips[row % len(chips)], random)
-            add(name, photo)
-            archive.members = []  # it would keep all of them
-    partial.rename(path)
+        ((_, never_opened),) = changed_faces([(0, photos[0])], side)
+        for name in names[rejected]:
+            add(name, never_opened)
+        wanted = np.flatnonzero(~rejected).tolist()
+        jobs = ((row, photos[row * len(photos) // rows]) for row in wanted)
+        with tqdm(total=len(wanted), desc="archive", unit=" photos", mininterval=0.5) as bar:
+            work = partial(changed_faces, side=side)
+            for faces in run_parallel(work, in_chunks(jobs, 64), os.cpu_count() or 1):
+                for row, face in faces:
+                    add(names[row], face)
+                bar.update(len(faces))
+    unfinished.rename(path)
 
 
-def measured(command: list[str]) -> tuple[float, float, int]:
-    """Seconds, processor seconds and the most bytes of memory of a command with its workers."""
-    start, most = time.perf_counter(), 0
-    process = psutil.Popen(command)
-    while process.poll() is None:
-        total = 0
-        for one in (process, *process.children(recursive=True)):
-            try:
-                total += one.memory_full_info().pss
-            except psutil.Error:  # it has just ended
-                continue
-        most = max(most, total)
-        time.sleep(0.2)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter() - start, used.ru_utime + used.ru_stime, most
-
-
-def main() -> None:
-    """Writes the archive unless it is there, prepares it and prints what that took."""
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the archive; returns the exit code."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument_group("folders").add_argument
+    add = parser.add_argument_group("files").add_argument
     add("--photo_dir", type=Path, required=True, help="folder of UTKFace's aligned faces")
-    add("--work_dir", type=Path, required=True, help="folder for the archive and the result")
+    add("--archive", type=Path, required=True, help="the .tar to write, about 7 GB")
     add = parser.add_argument_group("size").add_argument
-    rows, pixels = whole_number(100, 10_000_000), whole_number(8, 4096)
+    rows = whole_number(100, 10_000_000)
     add("--rows", type=rows, default=ROWS, metavar="ROWS", help="rows of the .mat")
-    add(
-        "--img_size", type=pixels, default=200, metavar="PIXELS", help="side of the crops in pixels"
-    )
-    options = parser.parse_args()
-    options.work_dir.mkdir(parents=True, exist_ok=True)
-    archive = options.work_dir / f"imdb_crop_{options.rows}.tar"
-    if not archive.exists():
-        write_archive(archive, options.photo_dir, options.rows)
-    output_dir = options.work_dir / f"prepared_{options.rows}_{options.img_size}"
-    seconds, processor_seconds, memory_bytes = measured(
-        [
-            *(sys.executable, str(SCRIPT), "--photo_dir", str(archive)),
-            *("--output_dir", str(output_dir), "--img_size", str(options.img_size)),
-        ]
-    )
-    report = json.loads((output_dir / "report.json").read_text(encoding="utf-8"))
-    crop_bytes = sum(path.stat().st_size for path in (output_dir / "crop").rglob("*.jpg"))
-    print(
-        f"{report['rows']:,} rows, {report['kept']:,} kept, archive of "
-        f"{archive.stat().st_size / 1e9:.2f} GB, {options.img_size} pixels: {seconds:.0f} seconds "
-        f"({processor_seconds:.0f} processor seconds), {memory_bytes / 1e9:.2f} GB of memory at "
-        f"the most, crops of {crop_bytes / 1e9:.2f} GB"
-    )
+    side = whole_number(8, 4096)
+    add("--side", type=side, metavar="PIXELS", help="of all photos (default: as the original's)")
+    options = parser.parse_args(arguments)
+    options.archive.parent.mkdir(parents=True, exist_ok=True)
+    write_archive(options.archive, options.photo_dir, options.rows, options.side)
+    print(f"{options.archive}: {options.archive.stat().st_size / 1e9:.2f} GB")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

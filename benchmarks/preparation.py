@@ -1,11 +1,13 @@
 """How fast the preparation is, beside the plain way and beside the limit, in one run.
 
-    python benchmarks/preparation.py --db_path imdb_crop/imdb.mat
+    python benchmarks/preparation.py --db_path imdb_crop/imdb.mat --archive imdb_size/imdb_crop.tar
 
-The plain way reads the metadata row by row and then, in one process, does `cv2.imread`,
-`cv2.resize` and `cv2.imwrite` for each photo. The limit is what decoding (at the scale at which
-the preparation decodes) and encoding alone take on all cores. Rounds alternate between the ways,
-and medians are shown, because machines are noisy.
+First comes the whole command, from its start to its end, beside the plain way's crops alone: on the
+first 5,000 rows of the folder, on all of them, and on an archive of IMDB's size (`--only_whole`
+stops there). Then come its parts. The plain way reads the metadata row by row and then, in one
+process, does `cv2.imread`, `cv2.resize` and `cv2.imwrite` for each photo. The limit is what
+decoding (at the scale at which the preparation decodes) and encoding alone take on all cores.
+Rounds alternate between the ways, and medians are shown, because machines are noisy.
 """
 
 import argparse
@@ -27,22 +29,30 @@ import cv2
 import numpy as np
 import pandas as pd
 import scipy.io
+from sharpness import sharpness
+from whole_preparation import described, first_rows, heading, opened_photos, prepared
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
+from imdb_wiki.datasets import DATASETS
 from imdb_wiki.datasets.matlab import table_of_mat
 from imdb_wiki.images.headers import UnreadableImageError
 from imdb_wiki.images.pixels import decode, encode, square
+from imdb_wiki.images.reading import read_bytes
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.parallel import in_chunks, run_parallel
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Job, make_crops
-from imdb_wiki.preparation.photos import PhotoFolder
+from imdb_wiki.preparation.photos import PhotoFolder, open_photos
 from imdb_wiki.preparation.prepare import PHOTOS_PER_CHUNK
 from imdb_wiki.preparation.rules import first_broken_rule
+from imdb_wiki.preparation.settings import Settings
 from imdb_wiki.preparation.splits import person_numbers, split_groups
 
 SIZE, QUALITY = 200, 95  # the preparation's defaults
 MIN_SCORE = 1.0
+SETTINGS = Settings(output_dir="prepared", min_score=MIN_SCORE)  # for the rules
+FEW_ROWS = 5_000
+PLAIN_PHOTOS = 5_000  # of the archive: the plain way's seconds for all are computed from these
 METADATA_ROWS = (5_000, 50_000, 460_723)  # the last is IMDB's
 # In memory where the system has that: how fast a disk takes new files is not ours to measure.
 SCRATCH_DIR = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -99,10 +109,56 @@ def timed(work, *arguments) -> float:
         return time.perf_counter() - start
 
 
+def compare_whole(mat_path: Path, rounds: int, workers: int) -> None:
+    """Seconds and peak memory of the whole command, beside the plain way's crops alone."""
+    for rows in (FEW_ROWS, None):
+        runs, plain = [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory(dir=SCRATCH_DIR) as name:
+                few = Path(name, mat_path.name) if rows else mat_path
+                if rows:
+                    first_rows(mat_path, rows, few)
+                paths = passing_photos(few, mat_path.parent)
+                plain.append(timed(plain_images, paths, cv2.INTER_AREA))
+                source = ("--db_path", str(few), "--photo_dir", str(mat_path.parent))
+                runs.append(prepared([*source, "--workers", str(workers)], Path(name)))
+        middle = sorted(runs, key=lambda report: report["wall_seconds"])[rounds // 2]
+        print(described(middle, statistics.median(plain)), flush=True)
+
+
+def compare_whole_archive(archive: Path, workers: int) -> None:
+    """The same for an archive, once; the plain way's seconds are computed from some photos."""
+    with tempfile.TemporaryDirectory(dir=SCRATCH_DIR) as name:
+        seconds_each = plain_seconds_each(archive, Path(name))
+        report = prepared(["--photo_dir", str(archive), "--workers", str(workers)], Path(name))
+        print(described(report, seconds_each * opened_photos(report)), flush=True)
+
+
+def passing_photos(mat_path: Path, photo_dir: Path) -> list[str]:
+    """The photos in a folder that no rule about the table takes."""
+    table = table_of_mat(mat_path.read_bytes(), mat_path, mat_path.stem)
+    table = table[first_broken_rule(table, SETTINGS)["rule"] == ""]
+    paths = (photo_dir / source for source in table["source"])
+    return [str(path) for path in paths if path.is_file()]
+
+
+def plain_seconds_each(archive: Path, folder: Path) -> float:
+    """The plain way's seconds for a photo of an archive, of which it gets some as files."""
+    photos = open_photos(archive)
+    table = DATASETS["imdb"].read(photos, None).rows
+    table = table[first_broken_rule(table, SETTINGS)["rule"] == ""]
+    some = table.iloc[:: max(1, len(table) // PLAIN_PHOTOS)].assign(crop_name="")
+    paths = []
+    for job in photos.jobs(some[["source", "crop_name"]]):
+        paths.append(str(folder / f"{job.row}.jpg"))
+        Path(paths[-1]).write_bytes(read_bytes(job.photo))
+    return timed(plain_images, paths, cv2.INTER_AREA) / len(paths)
+
+
 def compare_images(mat_path: Path, limit: int | None, rounds: int, workers: int) -> dict:
     """Images a second of the plain way, of this and of the limit."""
     table = table_of_mat(mat_path.read_bytes(), mat_path, mat_path.stem)
-    table = table[first_broken_rule(table, MIN_SCORE)["rule"] == ""].iloc[:limit]
+    table = table[first_broken_rule(table, SETTINGS)["rule"] == ""].iloc[:limit]
     table["crop_name"] = crop_names(table["source"])
     jobs = PhotoFolder(mat_path.parent).jobs(table[["source", "crop_name"]])
     paths = [job.photo for job in jobs if Path(job.photo).is_file()]
@@ -134,55 +190,6 @@ def compare_images(mat_path: Path, limit: int | None, rounds: int, workers: int)
     return {"images_per_second": rates, "start_up_seconds": start_up}
 
 
-def sharpness(mat_path: Path, limit: int = 1_000) -> None:
-    """Our crops against decoding at full scale and area interpolation."""
-    values: dict[str, list] = {"full": [], "reduced": []}
-    for path in sorted(mat_path.parent.rglob("*.jpg"))[:limit]:
-        full = cv2.imread(str(path))
-        if full is None or max(full.shape) <= SIZE:
-            continue
-        decoded = decode(path.read_bytes(), SIZE)
-        scale = max(full.shape) / SIZE
-        height, width = (round(side / scale) for side in full.shape[:2])
-        top, left = (SIZE - height) // 2, (SIZE - width) // 2
-        ours = square(decoded, SIZE)[top : top + height, left : left + width]  # not the padding
-        area = cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
-        stored = cv2.imdecode(encode(area, QUALITY), cv2.IMREAD_COLOR)
-        energy = [cv2.Laplacian(image, cv2.CV_32F).var() for image in (ours, area)]
-        kind = "full" if decoded.shape == full.shape else "reduced"
-        values[kind].append(
-            (
-                *(cv2.PSNR(ours, area), cv2.PSNR(stored, area)),
-                *(similarity(ours, area), similarity(stored, area)),
-                energy[0] / energy[1],
-            )
-        )
-    print("larger photos against full scale and area interpolation, medians")
-    print(f"{'':<44}{'PSNR':>8}{'SSIM':>8}{'high frequencies':>18}")
-    for kind, rows in values.items():
-        if not rows:
-            continue
-        psnr, stored_psnr, ssim, stored_ssim, high = np.median(rows, axis=0)
-        name = f"  {len(rows)} decoded at {kind} scale"
-        print(f"{name:<44}{psnr:>5.1f} dB{ssim:>8.4f}{high:>18.2f}")
-        print(f"{'  their JPEG encoding alone':<44}{stored_psnr:>5.1f} dB{stored_ssim:>8.4f}")
-
-
-def similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean structural similarity of two pictures' grey values (Wang et al., 2004)."""
-
-    def blurred(image: np.ndarray) -> np.ndarray:
-        return cv2.GaussianBlur(image, (11, 11), 1.5)
-
-    x, y = (cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32) for image in (one, other))
-    mean_x, mean_y = blurred(x), blurred(y)
-    variances = blurred(x * x) - mean_x**2 + blurred(y * y) - mean_y**2
-    covariance = blurred(x * y) - mean_x * mean_y
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return float((numerator / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean())
-
-
 def synthetic_struct(rows: int) -> dict[str, np.ndarray]:
     """Metadata of the original's kind: about 23 photos a person."""
     rng = np.random.default_rng(0)
@@ -209,7 +216,7 @@ def vectorised_metadata(struct: dict[str, np.ndarray]) -> None:
             "second_face_score": struct["second_face_score"],
         }
     )
-    kept = table[first_broken_rule(table, MIN_SCORE)["rule"] == ""]
+    kept = table[first_broken_rule(table, SETTINGS)["rule"] == ""]
     split_groups(person_numbers(kept["identity"]), kept["identity"], (0.7, 0.15, 0.15), 0)
 
 
@@ -288,7 +295,7 @@ def grow_metadata() -> None:
 def start_up_seconds() -> float:
     """A process of its own that imports all that the preparation's command needs."""
     script = Path(__file__).parents[1] / "imdb_wiki_preparation.py"
-    code = "import imdb_wiki.preparation, imdb_wiki.report"
+    code = "import imdb_wiki.preparation.prepare, imdb_wiki.preparation.report"
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], cwd=script.parent, check=True)
     return time.perf_counter() - start
@@ -311,6 +318,12 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PHOTOS",
         help="most photos that are measured (default: all)",
     )
+    add(
+        "--archive",
+        type=Path,
+        metavar="FILE",
+        help="the archive that imdb_size.py writes (default: none, nothing of that size)",
+    )
     add = parser.add_argument_group("how it is measured").add_argument
     add(
         "--rounds",
@@ -326,15 +339,24 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PROCESSES",
         help="worker processes of the preparation (default: one for each of the machine's cores)",
     )
+    add("--only_whole", action="store_true", help="measure the whole command, not its parts")
     add("--metadata", nargs=2, help=argparse.SUPPRESS)  # how this script calls itself
     options = parser.parse_args(arguments)
     if options.metadata:
         print(json.dumps(measure_metadata(options.metadata[0], int(options.metadata[1]))))
         return 0
+    print(f"whole command, {options.workers} processes; plain: the plain way's crops alone")
+    print(heading(), flush=True)
+    if options.db_path:
+        compare_whole(options.db_path, options.rounds, options.workers)
+    if options.archive:
+        compare_whole_archive(options.archive, options.workers)
+    if options.only_whole:
+        return 0
     print(f"start-up of the script: {start_up_seconds():.2f} seconds")
     if options.db_path:
         compare_images(options.db_path, options.limit, options.rounds, options.workers)
-        sharpness(options.db_path)
+        sharpness(options.db_path, SIZE, QUALITY)
     grow_metadata()
     return 0
 

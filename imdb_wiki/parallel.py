@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,38 +54,55 @@ def in_chunks(
         yield chunk
 
 
-def run_parallel(
-    work: Callable[[list], Any], chunks: Iterable[list], workers: int
-) -> Iterator[Any]:
-    """Works through chunks in processes of their own.
+@contextlib.contextmanager
+def started(
+    work: Callable[[list], Any], workers: int
+) -> Iterator[Callable[[Iterable[list]], Iterator[Any]]]:
+    """Starts processes, which import what `work` needs while this one does something else.
 
     Args:
-        work: what to do with a chunk; a function of a module, or a `partial` of one.
-        chunks: taken up as they are needed, so that few are in memory.
+        work: what to do with a chunk, which may be empty; a function of a module, or a `partial` of
+            one.
         workers: number of processes.
 
     Yields:
-        What `work` returns, in the order in which the chunks are finished.
-
-    Raises:
-        StoppedError: a worker was killed.
+        A function for one call. It takes the chunks up as they are needed, so that few are in
+        memory, and yields what `work` returns in the order in which the chunks are finished. It
+        raises StoppedError if a worker was killed.
     """
     # `spawn` is the one way that works on every system and beside every library's threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        running = set()
-        try:
-            for chunk in chunks:
-                running.add(_submit(pool, work, chunk))
-                if len(running) >= 2 * workers:  # one to work on and one to take up next
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            for future in running:
-                yield future.result()
-        except BrokenProcessPool:
-            raise StoppedError("a worker process was killed, perhaps for its memory") from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        for _ in range(min(workers, os.cpu_count() or 1)):  # more start when there is work for them
+            _submit(pool, work, [])
+        yield partial(_results, pool, work, workers)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _results(
+    pool: ProcessPoolExecutor, work: Callable[[list], Any], workers: int, chunks: Iterable[list]
+) -> Iterator[Any]:
+    running = set()
+    try:
+        for chunk in chunks:
+            running.add(_submit(pool, work, chunk))
+            if len(running) >= 2 * workers:  # one to work on and one to take up next
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        for future in running:
+            yield future.result()
+    except BrokenProcessPool:
+        raise StoppedError("a worker process was killed, perhaps for its memory") from None
+
+
+def run_parallel(
+    work: Callable[[list], Any], chunks: Iterable[list], workers: int
+) -> Iterator[Any]:
+    """Works through chunks in processes of their own, as `started` describes it."""
+    with started(work, workers) as results:
+        yield from results(chunks)
 
 
 def run_apart(work: Callable[..., Any], *arguments: Any, max_memory_bytes: int) -> Any:
@@ -111,6 +129,7 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any
     # Submitting may start a worker, which inherits that Ctrl-C is not for it from its first
     # moment; here it is only put off for the moment.
     os.environ.setdefault("MALLOC_TOP_PAD_", str(_KEPT_MEMORY_BYTES))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for OpenCV in `_start_worker`
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         return pool.submit(work, *arguments)

@@ -37,8 +37,12 @@ def in_this_process():
     def call(work, *arguments, max_memory_bytes):
         return work(*arguments)
 
+    @contextlib.contextmanager
+    def started(work, workers):
+        yield lambda chunks: map(work, chunks)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation, "run_parallel", lambda work, chunks, workers: map(work, chunks))
+        patch.setattr(preparation, "started", started)
         patch.setattr(matlab, "run_apart", call)
         patch.setattr(preparation, "report_figure", lambda *_: Figure((1, 1)))
         yield

@@ -1,12 +1,14 @@
 """imdb.mat or wiki.mat → one row for each photo."""
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import PhotoSource, Table
+from imdb_wiki.datasets.mat_fields import with_fields
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.parallel import CrashError, run_apart
@@ -59,13 +61,16 @@ def read_mat(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
+def load_mat(
+    mat: bytes, path: Path, struct_name: str, wanted: Collection[str]
+) -> dict[str, np.ndarray]:
     """Reads the MATLAB struct once.
 
     Args:
         mat: the content of a MATLAB 5 file.
         path: the file's name for error messages.
         struct_name: `imdb` or `wiki`, the variable inside.
+        wanted: the fields to read; others may be left out.
 
     Returns:
         The struct's fields by name, each flattened to `(rows,)`.
@@ -76,7 +81,8 @@ def load_mat(mat: bytes, path: Path, struct_name: str) -> dict[str, np.ndarray]:
     import scipy.io  # here: it takes a third of a second, and only a process apart needs it
 
     try:
-        variables = scipy.io.loadmat(io.BytesIO(mat), variable_names=[struct_name])
+        smaller = io.BytesIO(with_fields(mat, wanted))
+        variables = scipy.io.loadmat(smaller, variable_names=[struct_name])
     except MemoryError:
         raise InputError(f"{path}: {_TOO_MUCH_MEMORY}") from None
     except NotImplementedError:
@@ -118,9 +124,9 @@ def table_of_mat(mat: bytes, path: Path, struct_name: str) -> pd.DataFrame:
     Raises:
         InputError: as `load_mat`; also if a field is missing or has the wrong type or length.
     """
-    fields = load_mat(mat, path, struct_name)
     identity_field = "celeb_id" if struct_name == "imdb" else "name"
     wanted = (*NUMBER_FIELDS, "full_path", identity_field)
+    fields = load_mat(mat, path, struct_name, wanted)
     missing = [name for name in wanted if name not in fields]
     if missing:
         raise InputError(f"{path}: struct '{struct_name}' has no field {', '.join(missing)}")

@@ -13,8 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from imdb_wiki.preparation.hashes import read_grey
 
@@ -132,6 +130,9 @@ def joined(groups: np.ndarray, pairs: Iterable[np.ndarray]) -> np.ndarray:
     Returns:
         `(images,)` integers: the groups after joining.
     """
+    from scipy.sparse import coo_array  # `preparation` imports it while it waits
+    from scipy.sparse.csgraph import connected_components
+
     _, numbers = np.unique(groups, return_inverse=True)
     links = numbers[np.concatenate([np.empty((0, 2), dtype=np.int64), *pairs])]
     count = int(numbers.max()) + 1

@@ -186,12 +186,12 @@ class Journal:
             remove_outputs(self.output_dir, replaced)
             self._replaced_path.unlink()
 
-    def publish(self, crop_name: str, final_path: Path) -> None:
+    def publish(self, crop_name: str, final_path: str) -> None:
         """Moves a crop to its final place, unless an earlier run has."""
-        try:
-            (self.crop_dir / crop_name).rename(final_path)
+        try:  # without `pathlib`, which would take longer than the move
+            os.rename(f"{self.crop_dir}/{crop_name}", final_path)  # noqa: PTH104
         except FileNotFoundError:
-            if not final_path.is_file():
+            if not Path(final_path).is_file():
                 raise InputError(
                     f"{self.crop_dir / crop_name}: was removed; add --overwrite to begin again"
                 ) from None

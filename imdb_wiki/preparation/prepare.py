@@ -1,9 +1,12 @@
 """The preparation, step by step: table → rules → crops → splits → folders, CSVs and report."""
 
+import contextlib
 import hashlib
 import io
 import shutil
+import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,9 @@ from imdb_wiki.datasets.dataset import Table
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
-from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
-from imdb_wiki.parallel import in_chunks, run_parallel
+from imdb_wiki.parallel import in_chunks, started
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Outcome, carried_bytes, make_crops
 from imdb_wiki.preparation.duplicates import contradicting, joined, same_picture_pairs
@@ -27,6 +30,7 @@ from imdb_wiki.preparation.inputs import count_come_since, refuse_vanished_photo
 from imdb_wiki.preparation.journal import Journal
 from imdb_wiki.preparation.photos import Photos, open_photos
 from imdb_wiki.preparation.prepared_folder import SAMPLE_NAME
+from imdb_wiki.preparation.publishing import publish, with_filenames
 from imdb_wiki.preparation.report import preparation_report, rejected_text, report_figure
 from imdb_wiki.preparation.rules import (
     CONTRADICTING_DUPLICATE,
@@ -83,26 +87,42 @@ def prepare(settings: Settings) -> dict[str, Any]:
         report = parse_json((settings.output_dir / REPORT_NAME).read_bytes())
         return report | {"already_finished": True, "come_since": come_since}
 
-    seconds = {}
-    start = time.perf_counter()
-    inputs = None
-    if not settings.source.is_drawn:  # an input that cannot be read costs no earlier result
-        assert settings.photo_dir, "`Settings` refuses a data set without photos or fills it in"
-        inputs = _read(settings, settings.photo_dir)
-    with journal.begun():
-        photos, (table, passed_over) = inputs or _read(
-            settings, _draw_sample(journal, settings.seed)
-        )
-        journal.check_table(_fingerprint(table))
-        seconds["reading_table"] = time.perf_counter() - start
+    seconds: dict[str, float] = {}
+    crop = partial(
+        make_crops,
+        folder=journal.crop_dir,
+        size=settings.img_size,
+        jpeg_quality=settings.jpeg_quality,
+    )
+    with contextlib.ExitStack() as stack:
+        with _timed(seconds, "reading_table"):
+            # They take a second to start, in which the table is read by another process.
+            crops_of = stack.enter_context(started(crop, settings.workers))
+            threading.Thread(target=_import_for_the_end).start()
+            inputs = None
+            if not settings.source.is_drawn:  # what cannot be read costs no earlier result
+                assert settings.photo_dir, "`Settings` refuses to do without, or fills it in"
+                inputs = _read(settings, settings.photo_dir)
+            stack.enter_context(journal.begun())
+            photos, (table, passed_over) = inputs or _read(
+                settings, _draw_sample(journal, settings.seed)
+            )
+            journal.check_table(_fingerprint(table))
         try:
-            report = _prepare_table(table, photos, listed, journal, settings, seconds)
+            report = _prepare_table(table, photos, crops_of, listed, journal, settings, seconds)
         except NothingLeftError:
             journal.give_up()
             raise
         report["passed_over"] = {"count": len(passed_over), "examples": passed_over[:3]}
         journal.finish(report)
         return report
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - start
 
 
 def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
@@ -113,50 +133,35 @@ def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
 def _prepare_table(
     table: pd.DataFrame,
     photos: Photos,
+    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
     listed: dict[str, set[str]] | None,
     journal: Journal,
     settings: Settings,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """All steps from the rules to the report, which it returns; `seconds` grows by each."""
-    start = time.perf_counter()
-    table = table.join(first_broken_rule(table, settings))
-    if listed is not None:
-        _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
-    table["crop_name"] = crop_names(table["source"])
-    table["digest"], table["picture_hash"] = "", None
-    seconds["rules"] = time.perf_counter() - start
-
-    start = time.perf_counter()
-    image_count = _make_all_crops(table, photos, journal, settings)
-    if image_count:
-        refuse_vanished_photos(table, photos)
-    seconds["crops"] = time.perf_counter() - start
-
-    start = time.perf_counter()
-    table.loc[repeated_rows(table), "rule"] = REPEATED_ROW
-    table.loc[contradicting(table), "rule"] = CONTRADICTING_DUPLICATE
-    kept = table[table["rule"] == ""]
-    if kept.empty:
-        raise NothingLeftError(
-            f"{settings.output_dir}: of {len(table):,} rows no image is left: "
-            f"{rejected_text(table)}"
-        )
-    same_pictures = _same_pictures(kept, journal)
-    seconds["duplicates"] = time.perf_counter() - start
-
-    start = time.perf_counter()
-    by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
-    groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
-    groups = joined(groups, same_pictures.values())
-    kept = kept.assign(split=_split(table, kept, groups, by_identity, listed, settings))
-    seconds["split"] = time.perf_counter() - start
-
-    start = time.perf_counter()
-    kept = _with_filenames(kept)
-    journal.begin_publishing(_as_bytes(same_pictures))
-    _publish(table, kept, journal, settings.output_dir)
-    seconds["publishing"] = time.perf_counter() - start
+    with _timed(seconds, "rules"):
+        table = table.join(first_broken_rule(table, settings))
+        if listed is not None:
+            _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
+        table["crop_name"] = crop_names(table["source"])
+        table["digest"], table["picture_hash"] = "", None
+    with _timed(seconds, "crops"):
+        image_count = _make_all_crops(table, photos, crops_of, journal)
+        if image_count:
+            refuse_vanished_photos(table, photos)
+    with _timed(seconds, "duplicates"):
+        kept = _without_duplicates(table, settings)
+        same_pictures = _same_pictures(kept, journal)
+    with _timed(seconds, "split"):
+        by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
+        groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
+        groups = joined(groups, same_pictures.values())
+        kept = kept.assign(split=_split(table, kept, groups, by_identity, listed, settings))
+    with _timed(seconds, "publishing"):
+        kept = with_filenames(kept)
+        journal.begin_publishing(_as_bytes(same_pictures))
+        publish(table, kept, journal, settings.output_dir)
 
     report = preparation_report(table, kept, by_identity, image_count, seconds)
     report["same_picture_links"] = {name: len(pairs) for name, pairs in same_pictures.items()}
@@ -168,6 +173,25 @@ def _prepare_table(
     figure_path.parent.mkdir(exist_ok=True)
     write_whole(figure_path, picture.getvalue())
     return report
+
+
+def _without_duplicates(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Applies the rules for duplicates to the table; returns the rows that no rule has taken."""
+    table.loc[repeated_rows(table), "rule"] = REPEATED_ROW
+    table.loc[contradicting(table), "rule"] = CONTRADICTING_DUPLICATE
+    kept = table[table["rule"] == ""]
+    if kept.empty:
+        raise NothingLeftError(
+            f"{settings.output_dir}: of {len(table):,} rows no image is left: "
+            f"{rejected_text(table)}"
+        )
+    return kept
+
+
+def _import_for_the_end() -> None:
+    """Imports what the last steps need, while there is a processor free for it."""
+    import matplotlib.figure  # noqa: F401
+    import scipy.sparse.csgraph  # noqa: F401
 
 
 def _refuse_nested_folders(settings: Settings) -> None:
@@ -204,19 +228,16 @@ def _draw_sample(journal: Journal, seed: int) -> Path:
 
 
 def _make_all_crops(
-    table: pd.DataFrame, photos: Photos, journal: Journal, settings: Settings
+    table: pd.DataFrame,
+    photos: Photos,
+    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
+    journal: Journal,
 ) -> int:
     """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
     wanted = table.index[table["rule"] == ""]
     finished = journal.outcomes()
     remaining = wanted.difference([outcome.row for outcome in finished], sort=True)
     jobs = photos.jobs(table.loc[remaining, ["source", "crop_name"]])
-    work = partial(
-        make_crops,
-        folder=journal.crop_dir,
-        size=settings.img_size,
-        jpeg_quality=settings.jpeg_quality,
-    )
     noted = table[["rule", "detail", "digest", "picture_hash"]].to_numpy(object, copy=True)
 
     def note(outcomes: list[Outcome]) -> None:
@@ -233,7 +254,7 @@ def _make_all_crops(
         mininterval=0.5,
     ) as bar:
         chunks = in_chunks(jobs, PHOTOS_PER_CHUNK, carried_bytes, _MAX_CARRIED_BYTES)
-        for chunk_outcomes in run_parallel(work, chunks, settings.workers):
+        for chunk_outcomes in crops_of(chunks):
             journal.append(chunk_outcomes)
             note(chunk_outcomes)
             bar.update(len(chunk_outcomes))
@@ -306,27 +327,3 @@ def _split(
                 + (f"; left out: {left_out}" if left_out else "")
             )
     return np.array(wanted)[split]
-
-
-def _with_filenames(kept: pd.DataFrame) -> pd.DataFrame:
-    gender = kept["gender"].astype(int)
-    gender_name = np.array(GENDER_NAMES)[gender]
-    filename = kept["split"] + "/" + gender_name + "/" + kept["crop_name"]
-    return kept.assign(filename=filename, gender=gender, age=kept["age"].astype(int))
-
-
-def _publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_dir: Path) -> None:
-    """Puts crops and CSVs under their final names."""
-    journal.publish_folder(SAMPLE_NAME)
-    for split in kept["split"].unique():
-        for gender_name in GENDER_NAMES:
-            (output_dir / CROP_NAME / split / gender_name).mkdir(parents=True, exist_ok=True)
-    for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
-        journal.publish(crop_name, output_dir / CROP_NAME / filename)
-    columns = ["filename", "age", "gender", "identity", "face_score", "source"]
-    for split in SPLIT_NAMES:
-        rows = kept.loc[kept["split"] == split, columns]
-        if len(rows):
-            write_whole(output_dir / f"{split}.csv", rows.to_csv(index=False))
-    rejects = table.loc[table["rule"] != "", ["source", "rule", "detail"]]
-    write_whole(output_dir / "rejects.csv", rejects.to_csv(index=False))

@@ -1,3 +1,4 @@
+import io
 import struct
 import sys
 import zlib
@@ -5,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from imdb_wiki.mat_fields import with_fields
+from scipy.io import loadmat, savemat
 
 from imdb_wiki.datasets.matlab import table_of_mat
 from imdb_wiki.datasets.utkface import table_of_utkface
@@ -28,6 +30,27 @@ def test_in_wiki_a_person_is_a_name_and_an_empty_name_nobodys(tmp_path):
     rows = [good_row(0, 1), good_row(1, 2) | {"name": ""}, good_row(2, 3) | {"name": "Åsa Öst"}]
     table = read(write_original(tmp_path, rows, "wiki"), "wiki")
     assert table["identity"].tolist() == ["Person 1", "", "Åsa Öst"]
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_mat_with_fewer_fields_holds_the_same_in_those(compressed):
+    whole, wanted = io.BytesIO(), ["full_path", "dob", "second_face_score"]
+    savemat(whole, {"imdb": struct_of(people(3, 2))}, do_compression=compressed)
+    smaller = with_fields(whole.getvalue(), wanted)
+    before, after = (loadmat(io.BytesIO(mat))["imdb"] for mat in (whole.getvalue(), smaller))
+    assert set(after.dtype.names) == set(wanted)
+    for name in wanted:
+        np.testing.assert_array_equal(before[name][0, 0], after[name][0, 0])
+
+
+def test_a_mat_that_is_unlike_the_originals_is_left_to_scipy():
+    struct = struct_of(people(3, 2))
+    two_structs, cut = io.BytesIO(), io.BytesIO()
+    savemat(two_structs, {"imdb": struct, "wiki": struct}, do_compression=True)
+    savemat(cut, {"imdb": struct}, do_compression=True)
+    for mat in (two_structs.getvalue(), cut.getvalue()[:-9], b"", b"\0" * 300):
+        assert with_fields(mat, ["dob"]) is mat
+    assert with_fields(cut.getvalue(), ["no_such_field"]) == cut.getvalue()
 
 
 def test_utkface_genders_are_turned_to_this_data_sets():

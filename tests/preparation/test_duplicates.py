@@ -86,6 +86,21 @@ def test_the_same_picture_is_found_compressed_anew_or_brighter_and_no_other(tmp_
     }
 
 
+@pytest.mark.parametrize("side", [8, 31, 32, 33, 64, 112, 199, 200, 257, 600])
+def test_hashes_are_those_of_imagehash_at_every_size(side, tmp_path):
+    rng = np.random.default_rng(side)
+    noise = rng.integers(0, 256, (side, side), dtype=np.uint8)
+    sharp = np.where(noise > 127, 255, 0).astype(np.uint8)  # scaled, it overshoots black and white
+    smooth = cv2.GaussianBlur(noise, (0, 0), side / 16)
+    ramp = np.linspace(0, 255, side).astype(np.uint8)[:, np.newaxis].repeat(side, axis=1)
+    path = tmp_path / "one.jpg"
+    for grey in (noise, sharp, smooth, ramp):
+        cv2.imwrite(str(path), cv2.merge([grey, grey[::-1], grey.T]))
+        (value,) = perceptual_hashes([path.read_bytes()])
+        picture = Image.fromarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+        assert f"{value:016x}" == str(imagehash.phash(picture))
+
+
 def test_a_picture_under_several_people_is_in_one_split_or_rejected(tmp_path):
     rows = people(40, 1)
     for row in rows:
