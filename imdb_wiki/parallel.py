@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -57,7 +57,7 @@ def in_chunks(
 @contextlib.contextmanager
 def started(
     work: Callable[[list], Any], workers: int
-) -> Iterator[Callable[[Iterable[list]], Iterator[Any]]]:
+) -> Generator[Callable[[Iterable[list]], Iterator[Any]]]:
     """Starts processes, which import what `work` needs while this one does something else.
 
     Args:

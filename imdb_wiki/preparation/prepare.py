@@ -6,7 +6,7 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], step: str) -> Generator[None]:
     start = time.perf_counter()
     yield
     seconds[step] = time.perf_counter() - start
