@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imdb_wiki.mat_fields import with_fields
 from scipy.io import loadmat, savemat
 
+from imdb_wiki.datasets.mat_fields import with_fields
 from imdb_wiki.datasets.matlab import table_of_mat
 from imdb_wiki.datasets.utkface import table_of_utkface
 from imdb_wiki.errors import InputError

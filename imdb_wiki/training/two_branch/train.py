@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import pandas as pd
+import tensorflow as tf
 
 from imdb_wiki.command import number, whole_number
 from imdb_wiki.errors import InputError
@@ -16,6 +17,7 @@ from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results.runs import LOGS_DIR, at_work_in, set_aside, start_run
 from imdb_wiki.training.devices import EXAMPLE_LABELS, jit_compile, make_variables_of_fit
 from imdb_wiki.training.two_branch.augmentation import with_augmentation
+from imdb_wiki.training.two_branch.fused_norms import with_fused_norms
 from imdb_wiki.training.two_branch.learning_rate import learning_rate_callbacks
 from imdb_wiki.training.watchers import (
     RunFiles,
@@ -179,7 +181,9 @@ def train(
     val_data = make_dataset(val_frame, image_size, batch_size, devices=devices)
     # Variables must be made where the network's are: on every GPU.
     with network.distribute_strategy.scope():
-        model = with_augmentation(network, seed, **(augmentation or {}))
+        on_cpu = devices == 1 and not tf.config.list_physical_devices("GPU")
+        fitted = with_fused_norms(network) if on_cpu else network
+        model = with_augmentation(fitted, seed, **(augmentation or {}))
         compile_two_branch(model, learning_rate, age_loss, age_loss_weight, gender_loss_weight)
     watchers = callbacks(network, run_dir, **(watching or {}))
     facts = {
