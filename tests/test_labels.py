@@ -3,7 +3,7 @@ import datetime
 import numpy as np
 import pytest
 
-from imdb_wiki.labels import FEMALE, GENDER_NAMES, MALE, age_in_years
+from imdb_wiki.labels import AGES_YEARS, FEMALE, GENDER_NAMES, MALE, age_in_years
 from tests.preparation.originals import serial_day
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_date_has_no_age(serial):
     assert np.isnan(age_in_years(np.array([serial]), np.array([2010.0])))[0]
 
 
-@pytest.mark.parametrize("year", [np.nan, np.inf, 0, -1, 2010.5, 1e18])
+@pytest.mark.parametrize("year", [np.nan, np.inf, 0, -1, 2010.5, 10_000, 1e18])
 def test_what_is_no_year_has_no_age(year):
     assert np.isnan(age_in_years(np.array([serial_day(1980, 1, 1)]), np.array([year])))[0]
 
@@ -64,3 +64,18 @@ def test_what_is_no_year_has_no_age(year):
 def test_a_fraction_of_a_serial_day_is_a_time_of_that_day():
     evening_of_1_july = serial_day(1980, 7, 1) + 0.9
     assert age_in_years(np.array([evening_of_1_july]), np.array([2010])) == [30]
+
+
+def test_ages_are_the_whole_years_from_0_to_100():
+    assert AGES_YEARS.tolist() == list(range(101))
+
+
+@pytest.mark.parametrize(("year", "age_years"), [(1, -9998), (9998, -1), (9999, 0)])
+def test_the_last_day_and_years_of_the_calendar_have_an_age(year, age_years):
+    assert serial_day(9999, 12, 31) == 3_652_425
+    assert age_in_years(np.array([serial_day(9999, 7, 1)]), np.array([year])) == [age_years]
+    assert age_in_years(np.array([3_652_425]), np.array([year])) == [age_years - 1]
+
+
+def test_a_day_that_unsigned_numbers_of_two_bytes_hold_has_an_age():
+    assert age_in_years(np.array([65_535], dtype=np.uint16), np.array([200])) == [21]  # 5 June 179

@@ -46,7 +46,7 @@ def test_what_lies_outside_is_filled_by_the_edge_or_black():
     assert np.array_equal(black[:5, 4:], crop[:5, 4:])
 
 
-@pytest.mark.parametrize("corner", [(-50, -50), (100, 20), (20, 100)])
+@pytest.mark.parametrize("corner", [(-50, -50), (100, 20), (20, 100), (-13, 20), (20, -13)])
 def test_a_chip_beyond_the_photo_shows_its_nearest_edge(corner):
     crop = Framing().crop(numbered(50, 60), Chip(*corner, 10), 10)
     columns, rows = (range(at, at + 10) for at in corner)
@@ -71,3 +71,31 @@ def test_a_large_face_is_averaged_down_and_not_picked_from():
     checkers = np.indices((64, 64)).sum(axis=0) % 2 * 255
     image = np.repeat(checkers[..., np.newaxis], 3, axis=2).astype("uint8")
     assert np.abs(Framing().fit(image, 16).astype(int) - 127).max() <= 1
+
+
+def test_a_chip_on_its_corner_keeps_all_four_of_them():
+    image = numbered(100, 120)
+    # An eighth of a turn: from its upper corner at (60, 20) the right one is at (80, 40), the lower
+    # one at (60, 60), the left one at (40, 40).
+    crop = Framing().crop(image, Chip(60, 20, 20 * 2**0.5, np.pi / 4), 40)
+    rows_columns = crop[..., :2].astype(int)
+    assert rows_columns[0, 0].tolist() == pytest.approx([20, 60], abs=1)
+    assert rows_columns[0, -1].tolist() == pytest.approx([40, 80], abs=1)
+    assert rows_columns[-1, -1].tolist() == pytest.approx([60, 60], abs=1)
+    assert rows_columns[-1, 0].tolist() == pytest.approx([40, 40], abs=1)
+
+
+def test_the_least_photo_is_one_pixel_in_the_middle_of_black():
+    image = np.full((1, 1, 3), 200, "uint8")
+    crop = Framing(padding="black").crop(image, Chip(-1, -1, 3), 3)
+    assert crop[..., 0].tolist() == [[0, 0, 0], [0, 200, 0], [0, 0, 0]]
+
+
+def test_a_chip_larger_than_its_crop_is_cut_whole_and_averaged():
+    image = np.zeros((40, 40, 3), "uint8")
+    image[10:30, 10:20] = 100  # the left half of the chip
+    crop = Framing().crop(image, Chip(10, 10, 20), 4)
+    assert crop[..., 0].tolist() == [[100, 100, 0, 0]] * 4
+    enlarged = Framing().crop(image, Chip(10, 10, 20), 60)
+    assert enlarged.shape == (60, 60, 3)
+    assert (enlarged[6:-6, 6:24] == 100).all() and (enlarged[6:-6, 36:-6] == 0).all()

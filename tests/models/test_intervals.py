@@ -52,3 +52,43 @@ def test_no_interval_leaves_0_to_100():
     constants = {"factor": 5.0, "floor_years": 3.0}
     low, high = age_interval(np.array([2.0, 99.0]), np.eye(101)[[2, 99]], constants)
     assert low.tolist() == [0, 84] and high.tolist() == [17, 100]
+
+
+def test_the_constants_are_plain_numbers_with_their_names():
+    sharp = np.eye(101)[[50] * 3]
+    constants = calibrate([51, 54, 48], np.full(3, 50.0), sharp, 0.5, floor_years=2.0)
+    assert constants == {"coverage": 0.5, "factor": 1.0, "floor_years": 2.0, "count": 3}
+    assert calibrate([52] * 9, [50] * 9, np.eye(101)[[50] * 9]) == {
+        **{"coverage": 0.9, "factor": 2.0, "floor_years": 1.0, "count": 9}
+    }
+
+
+@pytest.mark.parametrize("coverage", [-0.1, 0, 1, 1.5])
+def test_a_coverage_that_is_no_share_is_refused(coverage):
+    with pytest.raises(ValueError, match=f"a coverage of {coverage:g} is not above 0 and below 1"):
+        calibrate(np.full(99, 50), np.full(99, 50), np.eye(101)[[50] * 99], coverage)
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf])
+def test_an_answer_that_is_no_number_calibrates_nothing(answer):
+    answers = np.array([50.0] * 19 + [answer])
+    with pytest.raises(ValueError, match=r"^an answer of the network is not a number \(NaN\)$"):
+        calibrate(np.full(20, 50), answers, np.eye(101)[[50] * 20])
+
+
+def test_unsigned_ages_do_not_wrap():
+    true_years, answers = np.full(9, 48, "uint8"), np.full(9, 50, "uint8")
+    assert calibrate(true_years, answers, np.eye(101)[[50] * 9])["factor"] == 2
+
+
+def test_the_spread_of_single_precision_shares_is_computed_in_double():
+    shares = bells([50.3, 20.7], [3, 0.4]).astype("float32")
+    exact = age_spread_years(shares.astype("float64"))
+    assert age_spread_years(shares) == pytest.approx(exact, rel=1e-12)
+
+
+def test_an_interval_reaches_factor_times_spread_and_floor_to_both_sides():
+    two = np.zeros((1, 101))
+    two[0, [30, 50]] = 0.5  # a standard deviation of 10 years
+    low, high = age_interval(np.array([41]), two, {"factor": 2.0, "floor_years": 1.5})
+    assert (low, high) == (pytest.approx([18]), pytest.approx([64]))
