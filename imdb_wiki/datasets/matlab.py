@@ -94,12 +94,14 @@ def load_mat(
         raise InputError(f"{path}: not a readable MATLAB file ({reason})") from None
     struct = variables.get(struct_name)
     if struct is None or struct.dtype.names is None or struct.size != 1:
-        raise InputError(f"{path}: holds no struct '{struct_name}'{_another_struct(mat)}")
+        raise InputError(
+            f"{path}: holds no struct '{struct_name}'{_another_struct(mat, struct_name)}"
+        )
     record = struct.reshape(-1)[0]
     return {name: np.asarray(record[name]).reshape(-1) for name in struct.dtype.names}
 
 
-def _another_struct(mat: bytes) -> str:
+def _another_struct(mat: bytes, struct_name: str) -> str:
     """Says what to do if the file holds the other data set's struct."""
     import scipy.io
 
@@ -107,7 +109,7 @@ def _another_struct(mat: bytes) -> str:
         inside = [name for name, _, _ in scipy.io.whosmat(io.BytesIO(mat))]
     except Exception:  # as above; the caller reports the error anyway
         return ""
-    others = [name for name in STRUCT_NAMES if name in inside]
+    others = [name for name in STRUCT_NAMES if name in inside and name != struct_name]
     return f", but '{others[0]}': add --dataset {others[0]}" if others else ""
 
 
