@@ -1,15 +1,17 @@
 """Folders of photos: what is listed, and that no link leads out of them."""
 
 import os
+import tarfile
 
 import pandas as pd
 import pytest
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.names import IMAGE_SUFFIXES, is_image_name
-from imdb_wiki.images.reading import MissingPhotoError, read_bytes
+from imdb_wiki.images.reading import FolderPhoto, MissingPhotoError, read_bytes
 from imdb_wiki.prediction.stream import PHOTO_SUFFIXES
-from imdb_wiki.preparation.photos import PhotoFolder
+from imdb_wiki.preparation.crops import Job
+from imdb_wiki.preparation.photos import PhotoFolder, open_photos
 
 
 def test_files_are_listed_in_order_and_images_known_by_their_names(tmp_path):
@@ -86,3 +88,37 @@ def test_another_mat_in_the_folder_is_named(tmp_path):
     (tmp_path / "wiki.mat").touch()
     with pytest.raises(InputError, match=r"holds wiki\.mat, not imdb\.mat; add --dataset wiki"):
         PhotoFolder(tmp_path).mat("imdb.mat")
+
+
+def test_a_mat_is_read_from_its_folder(tmp_path):
+    (tmp_path / "imdb.mat").write_bytes(b"MATLAB")
+    assert PhotoFolder(tmp_path).mat("imdb.mat") == b"MATLAB"
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        PhotoFolder(tmp_path / "gone").all_names()
+
+
+def test_photos_lie_in_a_folder_or_an_archive(tmp_path):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces/a.jpg").touch()
+    with tarfile.open(tmp_path / "faces.tar", "w") as archive:
+        archive.add(tmp_path / "faces/a.jpg", "b.jpg")
+    folder, archive = open_photos(tmp_path / "faces"), open_photos(tmp_path / "faces.tar")
+    assert (folder.path, folder.all_names()) == (tmp_path / "faces", ["a.jpg"])
+    assert (archive.path, archive.all_names()) == (tmp_path / "faces.tar", ["b.jpg"])
+
+
+@pytest.mark.parametrize("name", ["absent", "pipe"])
+def test_what_is_neither_folder_nor_archive_is_said(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=f"{tmp_path / name}: no such folder or archive"):
+        open_photos(tmp_path / name)
+
+
+def test_each_photo_is_paired_with_its_row(tmp_path):
+    frame = pd.DataFrame({"source": ["x/a.jpg", "b.jpg"], "crop_name": ["a", "b"]}, index=[4, 7])
+    photos = [FolderPhoto(str(tmp_path), source) for source in frame["source"]]
+    jobs = list(PhotoFolder(tmp_path).jobs(frame))
+    assert jobs == [Job(4, photos[0], "a"), Job(7, photos[1], "b")]

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from imdb_wiki.datasets.utkface import table_of_utkface
-from imdb_wiki.preparation.rules import first_broken_rule
+from imdb_wiki.preparation import rules
+from imdb_wiki.preparation.rules import first_broken_rule, repeated_rows, rule_names
 from imdb_wiki.preparation.settings import Settings
 
 IMDB = Settings(output_dir="out", dataset="imdb", min_score=1.0)
@@ -71,3 +72,81 @@ def test_utkface_is_not_asked_for_scores_it_does_not_have():
     settings = Settings(output_dir="out", dataset="utkface", photo_dir="UTKFace")
     rules = first_broken_rule(table, settings)["rule"].tolist()
     assert rules == ["", "bad_age", *["bad_name"] * 5]
+
+
+def test_every_rule_is_listed_in_its_order():
+    assert rule_names() == [
+        *("bad_name", "no_face", "low_score", "second_face", "no_gender", "bad_age"),
+        *("missing_file", "unreadable_image", "repeated_row", "contradicting_duplicate"),
+    ]
+
+
+def test_a_new_rule_comes_after_those_before_it(monkeypatch):
+    monkeypatch.setattr(rules, "_TABLE_RULES", [])
+
+    @rules.rule("too_wise")
+    def too_wise(table, settings):
+        return table["age"] == 99, "nobody knows so much"
+
+    @rules.rule("too_young")
+    def too_young(table, settings):
+        return table["age"] < settings.min_score, table["age"]
+
+    assert rule_names()[:2] == ["too_wise", "too_young"]
+    assert too_young(table_with(age=0.5), IMDB)[0].tolist() == [True]
+    broken = first_broken_rule(pd.concat([table_with(age=age) for age in (99, 50, 0.5)]), IMDB)
+    assert broken.to_numpy().tolist() == [
+        *(["too_wise", "nobody knows so much"], ["", ""], ["too_young", "0.5"])
+    ]
+
+
+def test_each_row_gets_its_own_rule_and_detail_under_its_own_label():
+    changes = [
+        {"face_score": -np.inf},
+        {"face_score": 0.25},
+        {"second_face_score": 1.5},
+        {"gender": np.nan},
+        {"age": 123.0},
+        {},
+        {"source": ""},
+        {"source": "../outside.jpg"},
+        {"face_score": 0.25, "source": ""},
+        {"face_score": 0.75},
+    ]
+    table = pd.concat([table_with(**change) for change in changes])
+    table.index = range(10, 20)
+    broken = first_broken_rule(table, IMDB)
+    assert broken.index.tolist() == list(range(10, 20))
+    assert broken["rule"].tolist() == [
+        *("no_face", "low_score", "second_face", "no_gender", "bad_age", ""),
+        *("missing_file", "missing_file", "low_score", "low_score"),
+    ]
+    assert broken["detail"].tolist() == [
+        *("", "0.25", "1.5", "nan", "123", ""),
+        *("the path is empty", "the path leads out of the photo folder", "0.25", "0.75"),
+    ]
+
+
+def test_a_table_without_rows_breaks_no_rule():
+    broken = first_broken_rule(table_with().iloc[:0], IMDB)
+    assert broken.columns.tolist() == ["rule", "detail"]
+    assert len(broken) == 0
+
+
+def test_a_repeated_row_has_the_photo_and_the_labels_of_an_earlier_one_that_is_kept():
+    rows = [
+        ("a.jpg", 30, 1, ""),
+        ("a.jpg", 30, 1, ""),  # again
+        ("a.jpg", 31, 1, ""),  # another age
+        ("a.jpg", 30, 0, ""),  # another gender
+        ("b.jpg", 30, 1, ""),  # another photo
+        ("a.jpg", 30, 1, "low_score"),  # again, but left out already
+        ("c.jpg", 30, 1, "low_score"),
+        ("c.jpg", 30, 1, ""),  # the earlier one is left out: this one is the first
+        ("c.jpg", 30, 1, ""),
+    ]
+    table = pd.DataFrame(rows, columns=["source", "age", "gender", "rule"], index=range(20, 29))
+    repeated = repeated_rows(table)
+    assert repeated.index.tolist() == list(range(20, 29))
+    assert repeated.tolist() == [False, True, *[False] * 6, True]
+    assert repeated.dtype == bool
