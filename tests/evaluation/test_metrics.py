@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from imdb_wiki.evaluation import metrics
-from imdb_wiki.evaluation.groups import by_group
+from imdb_wiki.evaluation.groups import by_group, groups_of
 
 FRAME = pd.DataFrame({"age": [10, 20, 35, 39], "gender": [0, 1, 1, 0]})
 TRAIN = pd.DataFrame({"age": [20, 30, 31, 90], "gender": [1, 1, 1, 0]})  # median 30.5, 3/4 male
@@ -148,3 +148,154 @@ def test_intervals_are_scored_where_there_are_constants():
     constants["factor"] = 2.9
     scores = metrics.score(FRAME, PREDICTIONS | {"age_distribution": sharp}, TRAIN, constants)
     assert scores["age_interval_coverage"] == 0.75
+
+
+UNSIGNED = np.array([30, 20], "uint8"), np.array([20, 26], "uint8")  # errors −10 and +6
+
+
+def test_no_measure_of_unsigned_ages_wraps():
+    true_years, predicted_years = UNSIGNED
+    assert metrics.age_mae_years(true_years, predicted_years) == 8
+    assert metrics.age_bias_years(true_years, predicted_years) == -2
+    assert metrics.cumulative_score(true_years, predicted_years, 6) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("within_years", "share"), [(0, 0.25), (4.9, 0.5), (5, 0.75), (5.9, 0.75), (6, 1)]
+)
+def test_the_border_of_the_cumulative_score_is_within(within_years, share):
+    predicted = PREDICTIONS["age_years"]
+    assert metrics.cumulative_score(FRAME["age"], predicted, within_years) == share
+    assert metrics.cumulative_score(FRAME["age"], predicted) == 0.75  # five years
+    assert metrics.cumulative_score([30, 30], 35) == 1
+    assert metrics.cumulative_score([30, 30], 24.9) == 0
+
+
+def test_bins_are_five_points_of_the_surer_probability_from_a_half():
+    sure = np.array([0.5, 0.53, 0.58, 0.72, 0.97, 1.0])
+    gender = np.array([1, 0, 1, 0, 1, 0])  # female is the surer in all
+    bins = metrics.reliability(gender, np.stack([sure, 1 - sure], axis=1))
+    assert bins.index.tolist() == [0, 1, 4, 9]
+    assert bins["confidence"].tolist() == pytest.approx([0.515, 0.58, 0.72, 0.985])
+    assert bins["accuracy"].tolist() == [0.5, 0, 1, 0.5]
+    assert bins["count"].tolist() == [2, 1, 1, 2]
+    gaps = 2 * 0.015 + 0.58 + 0.28 + 2 * 0.485
+    error = metrics.calibration_error(gender, np.stack([sure, 1 - sure], axis=1))
+    assert error == pytest.approx(gaps / 6)
+
+
+def test_one_answer_for_all_fills_one_bin():
+    bins = metrics.reliability(np.array([0, 1, 1, 1]), np.array([0.25, 0.75]))
+    assert bins["confidence"].tolist() == [0.75]
+    assert bins["accuracy"].tolist() == [0.75]
+    assert bins["count"].tolist() == [4]
+
+
+def test_a_certain_and_right_answer_costs_nothing():
+    assert metrics.cross_entropy(np.array([0, 1]), np.eye(2)) == 0
+
+
+def test_the_interval_is_that_of_the_middle_95_of_100_samples_of_people():
+    random = np.random.default_rng(3)
+    photos = random.integers(1, 6, 25)
+    people = np.repeat(np.arange(25), photos)
+    values = random.exponential(4, 25)[people] + random.exponential(1, len(people))
+    drawn = random.integers(0, 25, (40_000, 25))
+    sums = np.bincount(people, values)[drawn].sum(axis=1)
+    low, high = np.percentile(sums / photos[drawn].sum(axis=1), [2.5, 97.5])
+    interval = metrics.bootstrap_interval(values, people)
+    assert interval == pytest.approx((low, high), abs=0.03 * (high - low))
+    assert metrics.bootstrap_interval(values, people) == interval  # whenever it is asked
+
+
+def test_two_people_have_an_interval():
+    assert metrics.bootstrap_interval(np.array([1.0, 2.0]), np.array(["a", "b"])) == (1, 2)
+
+
+def test_people_are_their_identities_and_rows_without_one_their_own():
+    named = metrics.people_of(pd.DataFrame({"identity": ["7", "", "7", "", "8"]}))
+    assert [np.flatnonzero(named == person).tolist() for person in named] == [
+        *([0, 2], [1], [0, 2], [3], [4])
+    ]
+    assert len(set(metrics.people_of(FRAME))) == 4
+
+
+def test_the_ends_are_those_of_the_same_persons_errors_and_right_answers():
+    frame = FRAME.assign(identity=["a", "b", "a", "c"])
+    scores = metrics.score(frame, PREDICTIONS, TRAIN)
+    values = {
+        "age_mae_years": [5.0, 6.0, 0.0, 1.0],
+        "age_cs5": [True, False, True, True],
+        "gender_accuracy": [True, False, True, False],
+    }
+    for name, value in values.items():
+        ends = metrics.bootstrap_interval(np.array(value), np.array(["a", "b", "a", "c"]))
+        assert (scores[f"{name}_low"], scores[f"{name}_high"]) == ends
+    assert sum(name.endswith(("_low", "_high")) for name in scores) == 6
+
+
+def test_a_training_split_of_women_alone_has_a_majority_too():
+    train = pd.DataFrame({"age": [20, 30], "gender": [0, 0]})
+    scores = metrics.score(FRAME, PREDICTIONS, train)
+    assert scores["train_majority_gender"] == "female"
+    assert scores["majority_accuracy"] == scores["majority_balanced_accuracy"] == 0.5
+    assert scores["frequency_cross_entropy"] == pytest.approx(-np.log(1e-7) / 2)
+
+
+def test_the_ends_of_an_age_interval_are_in_it():
+    sharp = np.eye(101)[[10, 14, 35, 40]]
+    constants = {"coverage": 0.9, "factor": 2.5, "floor_years": 2.0}  # ± 5 years
+    scores = metrics.score(FRAME, PREDICTIONS | {"age_distribution": sharp}, TRAIN, constants)
+    assert scores["age_interval_coverage"] == 0.75  # the errors are +5, −6, 0 and +1
+    assert scores["age_interval_width_years"] == pytest.approx(10)
+
+
+def test_without_constants_no_interval_is_scored():
+    assert not any("interval" in name for name in metrics.score(FRAME, PREDICTIONS, TRAIN))
+
+
+def test_groups_are_named_by_decade_and_gender_in_order():
+    frame = pd.DataFrame({"age": [0, 9, 10, 99, 100], "gender": [0, 1, 0, 1, 0]})
+    groups = groups_of(frame)
+    assert list(groups) == ["age_decade", "gender", "gender_and_decade"]
+    assert groups["age_decade"].tolist() == ["0–9", "0–9", "10–19", "90–99", "100"]
+    decades = [f"{first}–{first + 9}" for first in range(0, 100, 10)] + ["100"]
+    assert groups["age_decade"].cat.categories.tolist() == decades
+    assert groups["gender"].tolist() == ["female", "male", "female", "male", "female"]
+    assert groups["gender"].cat.categories.tolist() == ["female", "male"]
+    both = groups["gender_and_decade"]
+    assert both.tolist() == [
+        *("female 0–9", "male 0–9", "female 10–19", "male 90–99", "female 100")
+    ]
+    assert both.cat.categories.tolist() == [
+        *(f"female {decade}" for decade in decades),
+        *(f"male {decade}" for decade in decades),
+    ]
+
+
+def test_photos_without_a_race_in_their_names_are_in_no_group_of_race():
+    sources = ["1_0_2_20170110220546902.jpg", "nobody.jpg", "1_0_0_20170110220546902.jpg", "a.jpg"]
+    race = groups_of(FRAME.assign(source=sources))["race"]
+    assert race.cat.categories.tolist() == ["White", "Black", "Asian", "Indian", "Others"]
+    assert race[[0, 2]].tolist() == ["Asian", "White"]
+    assert race[[1, 3]].isna().all()
+    assert "race" not in groups_of(FRAME.assign(source="nobody.jpg"))
+
+
+def test_a_table_by_group_holds_the_groups_own_measures_and_none_of_the_training_split():
+    sharp = np.eye(101)[[10, 14, 35, 40]]
+    constants = {"coverage": 0.9, "factor": 2.5, "floor_years": 2.0}
+    predictions = PREDICTIONS | {"age_distribution": sharp}
+    tables = by_group(FRAME, predictions, TRAIN, constants)
+    table = tables["gender"]
+    assert [tables[name].index.name for name in tables] == list(tables)
+    assert table["age_interval_coverage"].to_dict() == {"female": 1, "male": 0.5}
+    women = metrics.score(
+        FRAME[FRAME["gender"] == 0],
+        {name: values[[0, 3]] for name, values in predictions.items()},
+        TRAIN,
+        constants,
+    )
+    expected = {name: value for name, value in women.items() if not name.startswith("train_")}
+    assert table.loc["female"].to_dict() == expected
+    assert "age_interval_coverage" not in by_group(FRAME, PREDICTIONS, TRAIN)["gender"]
