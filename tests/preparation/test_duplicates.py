@@ -152,3 +152,45 @@ def test_one_path_in_two_rows_is_kept_once_or_contradicts(tmp_path):
     kept = pd.concat(pd.read_csv(tmp_path / f"out/{n}.csv") for n in ("train", "val", "test"))
     assert len(kept) == 29
     assert kept["source"].is_unique
+
+
+def test_rows_that_are_left_out_contradict_nobody():
+    rows = [
+        ("a", 30, 0, ""),
+        ("a", 31, 0, "low_score"),
+        ("b", 40, 1, ""),
+        ("b", 40, 1, ""),
+        ("b", 40, 0, "no_face"),
+        ("c", 50, 0, ""),
+        ("c", 51, 0, ""),
+        ("c", 50, 0, "low_score"),
+    ]
+    table = pd.DataFrame(rows, columns=["digest", "age", "gender", "rule"], index=range(10, 18))
+    found = contradicting(table)
+    assert found.index.tolist() == list(range(10, 18))
+    assert found.tolist() == [False] * 5 + [True, True, False]
+
+
+def test_no_pictures_have_no_hashes_and_no_pairs(tmp_path):
+    hashes = perceptual_hashes([])
+    assert (hashes.shape, hashes.dtype) == ((0,), np.uint64)
+    names = ["0.jpg", "1.jpg"]
+    for number, name in enumerate(names):
+        cv2.imwrite(str(tmp_path / name), photo(number))
+    hashes = perceptual_hashes([(tmp_path / name).read_bytes() for name in names])
+    identical, near = same_picture_pairs(pd.Series(names), hashes, names, tmp_path)
+    assert identical.shape == near.shape == (0, 2)
+    assert joined(np.array([3, 7]), [identical, near]).tolist() in ([0, 1], [1, 0])
+
+
+def test_all_copies_of_a_file_are_one_group(tmp_path):
+    numbers = [0, 1, 0, 2, 1, 0]
+    names = [f"{row}.jpg" for row in range(6)]
+    for number, name in zip(numbers, names, strict=True):
+        cv2.imwrite(str(tmp_path / name), photo(number))
+    files = [(tmp_path / name).read_bytes() for name in names]
+    pairs = same_picture_pairs(pd.Series(numbers), perceptual_hashes(files), names, tmp_path)
+    groups = joined(np.arange(6), pairs)
+    assert [np.flatnonzero(groups == group).tolist() for group in groups[[0, 1, 3]]] == [
+        *([0, 2, 5], [1, 4], [3])
+    ]
