@@ -194,3 +194,21 @@ def test_all_copies_of_a_file_are_one_group(tmp_path):
     assert [np.flatnonzero(groups == group).tolist() for group in groups[[0, 1, 3]]] == [
         *([0, 2, 5], [1, 4], [3])
     ]
+
+
+@pytest.mark.parametrize(("stripes_grey", "is_same"), [(3, True), (12, False)])
+@pytest.mark.parametrize("darkest", [5, 180])
+def test_pictures_of_one_hash_that_differ_in_their_detail_are_two(
+    tmp_path, stripes_grey, is_same, darkest
+):
+    across = np.linspace(0, np.pi, 64)
+    smooth = darkest + 30 + 20 * np.cos(across) + 8 * np.cos(2 * across)[:, None]
+    stripes = stripes_grey * np.where(np.arange(64) // 2 % 2, 1, -1)
+    names = ["smooth.png", "striped.png"]
+    for name, picture in zip(names, (smooth, smooth + stripes), strict=True):
+        cv2.imwrite(str(tmp_path / name), picture.round().astype(np.uint8))
+    correlation = np.corrcoef(smooth.ravel(), (smooth + stripes).ravel())[0, 1]
+    assert (correlation > 0.95) == is_same
+    for hashes in (np.zeros(2, np.uint64), np.array([5, 2**63 + 5], np.uint64)):  # alike
+        _, near = same_picture_pairs(pd.Series(names), hashes, names, tmp_path)
+        assert near.tolist() == ([[0, 1]] if is_same else [])

@@ -146,6 +146,7 @@ def test_a_repeated_row_has_the_photo_and_the_labels_of_an_earlier_one_that_is_k
         ("c.jpg", 30, 1, ""),
     ]
     table = pd.DataFrame(rows, columns=["source", "age", "gender", "rule"], index=range(20, 29))
+    table["face_score"] = range(9)  # is no label
     repeated = repeated_rows(table)
     assert repeated.index.tolist() == list(range(20, 29))
     assert repeated.tolist() == [False, True, *[False] * 6, True]

@@ -80,6 +80,7 @@ def test_a_list_deals_its_photos_wherever_they_lie(tmp_path):
     # What shows the same picture as a listed face goes with it; test comes before val.
     split = listed_splits(np.array([0, 1, 2, 2, 3, 3, *range(4, 18)]), moved, listed)
     assert split.tolist() == [1, 1, 2, 2, 2, 2] + [0] * 14
+    assert split.dtype == np.int64
     assert listed_name_digests(sources).is_unique
 
 
