@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/sample
 
-.PHONY: demo test test-all lint format
+.PHONY: demo test test-all mutants lint format
 # Targets share one environment: under `make -j` they would fill it twice at once.
 .NOTPARALLEL:
 
@@ -21,6 +21,17 @@ test: lint  ## lint and tests; what decides whether a change may land
 
 test-all: lint  ## the same with the long campaigns
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+# Anew each time: mutmut does not ask new tests about the mutants that old ones let live. OpenCV's
+# threads would not live on in its processes.
+mutants: .venv/mutants  ## changes the code in 2,250 small ways: how many a test notices, by module
+	rm -rf mutants
+	OPENCV_FOR_THREADS_NUM=1 $(BIN)/mutmut run
+	@$(BIN)/mutmut results --all true | awk -F ': ' ' \
+	  { module = $$1; sub(/\.[^.]*$$/, "", module); sub(/^ */, "", module); all[module]++; all["all"]++ } \
+	  $$2 == "killed" || $$2 == "timeout" { killed[module]++; killed["all"]++ } \
+	  END { for (module in all) printf "%-32s %5d killed %4d survived %4.0f%%\n", module, killed[module], \
+	    all[module] - killed[module], 100 * killed[module] / all[module] }' | sort
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -41,4 +52,8 @@ format: .venv/dev
 
 .venv/dev: requirements-dev.txt .venv/main
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.venv/mutants: requirements-mutants.txt .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mutants.txt
 	touch $@
