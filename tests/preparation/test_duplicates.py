@@ -212,3 +212,8 @@ def test_pictures_of_one_hash_that_differ_in_their_detail_are_two(
     for hashes in (np.zeros(2, np.uint64), np.array([5, 2**63 + 5], np.uint64)):  # alike
         _, near = same_picture_pairs(pd.Series(names), hashes, names, tmp_path)
         assert near.tolist() == ([[0, 1]] if is_same else [])
+
+
+def test_a_black_picture_has_no_frequencies():
+    black = cv2.imencode(".jpg", np.zeros((50, 50, 3), np.uint8))[1].tobytes()
+    assert perceptual_hashes([black]).tolist() == [0]
