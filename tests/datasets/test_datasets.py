@@ -12,7 +12,7 @@ from scipy.io import loadmat, savemat
 
 from imdb_wiki.datasets import matlab, utkface
 from imdb_wiki.datasets.mat_fields import with_fields
-from imdb_wiki.datasets.matlab import read_rows, table_of_mat
+from imdb_wiki.datasets.matlab import NUMBER_FIELDS, read_rows, table_of_mat
 from imdb_wiki.datasets.utkface import table_of_utkface
 from imdb_wiki.errors import InputError
 from imdb_wiki.parallel import CrashError, run_apart
@@ -339,3 +339,10 @@ def test_the_race_is_that_of_utkfaces_own_names():
     races = utkface.race_of(pd.Series([f"UTKFace/{name}" for name in [*names, *others]]))
     assert races[:2].tolist() == ["White", "Others"]
     assert races[2:].isna().all()
+
+
+@pytest.mark.parametrize("field", [*NUMBER_FIELDS, "celeb_id"])
+def test_a_field_that_holds_no_numbers_is_named_with_its_file(tmp_path, field):
+    path = change(tmp_path, **{field: np.array([["x"] * 6], dtype=object)})
+    with pytest.raises(InputError, match=f"^{path}: field '{field}' holds object, not numbers$"):
+        read(path)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imdb_wiki.evaluation import metrics
+from imdb_wiki.datasets.dataset import Dataset
+from imdb_wiki.evaluation import groups, metrics
 from imdb_wiki.evaluation.groups import by_group, groups_of
 
 FRAME = pd.DataFrame({"age": [10, 20, 35, 39], "gender": [0, 1, 1, 0]})
@@ -256,14 +257,14 @@ def test_without_constants_no_interval_is_scored():
 
 def test_groups_are_named_by_decade_and_gender_in_order():
     frame = pd.DataFrame({"age": [0, 9, 10, 99, 100], "gender": [0, 1, 0, 1, 0]})
-    groups = groups_of(frame)
-    assert list(groups) == ["age_decade", "gender", "gender_and_decade"]
-    assert groups["age_decade"].tolist() == ["0–9", "0–9", "10–19", "90–99", "100"]
+    named = groups_of(frame)
+    assert list(named) == ["age_decade", "gender", "gender_and_decade"]
+    assert named["age_decade"].tolist() == ["0–9", "0–9", "10–19", "90–99", "100"]
     decades = [f"{first}–{first + 9}" for first in range(0, 100, 10)] + ["100"]
-    assert groups["age_decade"].cat.categories.tolist() == decades
-    assert groups["gender"].tolist() == ["female", "male", "female", "male", "female"]
-    assert groups["gender"].cat.categories.tolist() == ["female", "male"]
-    both = groups["gender_and_decade"]
+    assert named["age_decade"].cat.categories.tolist() == decades
+    assert named["gender"].tolist() == ["female", "male", "female", "male", "female"]
+    assert named["gender"].cat.categories.tolist() == ["female", "male"]
+    both = named["gender_and_decade"]
     assert both.tolist() == [
         *("female 0–9", "male 0–9", "female 10–19", "male 90–99", "female 100")
     ]
@@ -299,3 +300,21 @@ def test_a_table_by_group_holds_the_groups_own_measures_and_none_of_the_training
     expected = {name: value for name, value in women.items() if not name.startswith("train_")}
     assert table.loc["female"].to_dict() == expected
     assert "age_interval_coverage" not in by_group(FRAME, PREDICTIONS, TRAIN)["gender"]
+
+
+def test_several_data_sets_may_have_a_race_label(monkeypatch):
+    def dataset(name, races):
+        return Dataset(
+            name=name,
+            help="",
+            read=lambda photos, db_path: None,
+            race_names=races,
+            race_of=lambda sources: sources.str.extract(f"{name}_(.*)")[0],
+        )
+
+    others = {"a": dataset("a", ("Green", "Blue")), "b": dataset("b", ("Blue", "Red"))}
+    monkeypatch.setattr(groups, "DATASETS", others)
+    race = groups_of(FRAME.assign(source=["a_Blue", "b_Red", "b_Blue", "c_Green"]))["race"]
+    assert race.cat.categories.tolist() == ["Green", "Blue", "Red"]
+    assert race[:3].tolist() == ["Blue", "Red", "Blue"]
+    assert race[3:].isna().all()

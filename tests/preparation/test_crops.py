@@ -469,3 +469,17 @@ def test_a_full_disk_is_said_with_the_crops_name(folders):
 def test_a_job_carries_the_bytes_of_its_photo_if_it_has_them():
     assert carried_bytes(Job(0, b"12345", "a.jpg")) == 5
     assert carried_bytes(Job(0, "12345.jpg", "a.jpg")) == carried_bytes(Job(0, None, "a.jpg")) == 0
+
+
+@pytest.mark.parametrize("side", [26, 36])
+def test_a_shrunken_step_has_no_bright_edge(side):
+    step = np.full((side, side, 3), 50, np.uint8)
+    step[:, side // 2 :] = 150
+    crop = square(step, 20)
+    assert (crop.min(), crop.max()) == (50, 150)
+
+
+def test_narrow_stripes_lighten_a_shrunken_picture_by_their_share():
+    stripes = np.zeros((80, 80, 3), np.uint8)
+    stripes[:, ::4] = 200
+    assert (square(stripes, 20) == 50).all()
