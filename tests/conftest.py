@@ -1,15 +1,15 @@
 """What several test files share."""
 
-import contextlib
-import io
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import imdb_wiki  # noqa: F401 - before any test imports cv2: it sets OpenCV's limits
 import imdb_wiki_preparation
+from tests.shared import ran
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -21,6 +21,16 @@ def real_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the real faces are not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A public-domain photo of one face, RGB, (512, 512, 3); nobody may change it."""
+    import skimage.data
+
+    photo = skimage.data.astronaut()
+    photo.setflags(write=False)
+    return photo
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +70,7 @@ def run_preparation(*arguments: object) -> subprocess.CompletedProcess:
 
     `test_preparation` and `test_survival` run the script in a process of its own as well.
     """
-    command = preparation_command(*arguments)
-    out, errors = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-        try:
-            code = imdb_wiki_preparation.main(command[2:])
-        except SystemExit as ended:
-            code = ended.code
-    return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
+    return ran(imdb_wiki_preparation.main, *preparation_command(*arguments)[2:])
 
 
 def pytest_collection_modifyitems(items):

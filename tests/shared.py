@@ -1,8 +1,16 @@
 """Small things that tests of several rooms need."""
 
+import contextlib
+import io
 import json
+import re
 import resource
+import subprocess
+from collections.abc import Callable
 from contextlib import contextmanager
+
+# What tqdm writes: each state of a bar and the line break after the last, or blanks over it.
+_PROGRESS = re.compile(r"\r(?:[^\r\n]*\[\d\d:\d\d[^\r\n]*\n?| *)")
 
 # The least two-branch network: what tests wait for is TensorFlow tracing layers.
 SMALL = {
@@ -40,3 +48,47 @@ def files_of_at_most(count: int):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def ran(main: Callable[[list[str]], int], *arguments: object) -> subprocess.CompletedProcess:
+    """Runs a command's `main` in this process, which has imported already what it needs.
+
+    Returns:
+        What `subprocess.run` would of the command in a process of its own.
+    """
+    command = [str(argument) for argument in arguments]
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        try:
+            code = main(command)
+        except SystemExit as ended:
+            code = ended.code
+    return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
+
+
+def ended(process: subprocess.Popen, timeout_s: float = 60) -> subprocess.CompletedProcess:
+    """Waits for a process that was started with pipes."""
+    out, errors = process.communicate(timeout=timeout_s)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def assert_one_line(
+    done: subprocess.CompletedProcess, *said: str | re.Pattern, code: int = 2
+) -> str:
+    """A command has ended as one that was given something wrong: with a code and a line of why.
+
+    Args:
+        done: The command, by `ran`, `subprocess.run` or `ended`; progress bars are not counted.
+        said: What stands in the line.
+        code: The exit code: 2 for wrong input, 130 for Ctrl-C.
+
+    Returns:
+        All that standard error says: the line, without its line break.
+    """
+    errors = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
+    line = _PROGRESS.sub("", errors).removesuffix("\n")
+    assert done.returncode == code, errors[-3000:]
+    assert line and len(line.splitlines()) == 1, errors[-3000:]
+    for part in said:
+        assert part.search(line) if isinstance(part, re.Pattern) else part in line, line
+    return line

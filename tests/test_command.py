@@ -18,6 +18,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.tensorflow_start import quiet_tensorflow, start_tensorflow
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
+from tests.shared import assert_one_line, ended, ran
 
 # As TensorFlow writes it: before its log is set up and after, good news and bad.
 LOG = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
@@ -69,15 +70,13 @@ def test_a_number_outside_its_range_is_said_with_the_range(kind, good, bad, mess
         (KeyboardInterrupt("it goes on"), 130, "stopped; it goes on\n"),
     ],
 )
-def test_a_command_says_in_one_line_why_it_ends(error, code, said, capsys):
+def test_a_command_says_in_one_line_why_it_ends(error, code, said):
     @says_errors_in_one_line
-    def main():
+    def main(_):
         raise error
 
-    assert main() == code
-    text = capsys.readouterr().err
-    assert text.startswith(said)
-    assert text.count("\n") == 1
+    line = assert_one_line(ran(main), code=code)
+    assert f"{line}\n".startswith(said)
 
 
 def test_ctrl_c_that_came_back_as_another_error_is_ctrl_c_all_the_same(capsys):
@@ -129,12 +128,11 @@ def test_ctrl_c_at_any_moment_is_one_line(name, tmp_path):
         begun.stdout.readline()
         time.sleep(wait_seconds)
         begun.send_signal(signal.SIGINT)
-        said = begun.communicate()[1]
-        if begun.returncode == 0:
-            assert name == "evaluate" and said == ""  # it was quicker
+        done = ended(begun)
+        if done.returncode == 0:
+            assert name == "evaluate" and done.stderr == ""  # it was quicker
             break
-        assert begun.returncode == 130, said
-        assert said.startswith("stopped") and said.count("\n") == 1
+        assert assert_one_line(done, code=130).startswith("stopped")
 
 
 PRINTS = (
@@ -181,8 +179,7 @@ def test_a_reader_that_has_enough_is_no_error(length):
 def test_output_that_cannot_be_written_is_one_line(length):
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = prints(length, full.fileno())
-    assert done.returncode == 2
-    assert done.stderr == b"error: No space left on device\n"
+    assert assert_one_line(done) == "error: No space left on device"
 
 
 def test_a_line_for_a_closed_standard_error_does_not_go_to_standard_output(monkeypatch, capsys):
@@ -261,9 +258,7 @@ def test_a_wrong_value_in_keras_json_is_one_line(tmp_path):
         "raise SystemExit(says_errors_in_one_line(start_tensorflow)())",
         KERAS_HOME=str(tmp_path),
     )
-    assert done.returncode == 2
-    assert "keras.json in $KERAS_HOME or ~/.keras: Invalid `floatx`" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert_one_line(done, "keras.json in $KERAS_HOME or ~/.keras: Invalid `floatx`")
 
 
 def test_keras_imported_before_with_another_backend_is_said(monkeypatch):
@@ -289,5 +284,4 @@ def test_a_backend_of_matplotlib_that_does_not_exist_is_no_trouble(command, tmp_
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "foo" not in done.stderr
+    assert "foo" not in assert_one_line(done)

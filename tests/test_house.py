@@ -14,6 +14,7 @@ from imdb_wiki.datasets import DATASETS
 from imdb_wiki.registry import found_in
 from tests.conftest import REPOSITORY
 from tests.preparation.originals import photo
+from tests.shared import assert_one_line
 
 DATASET = '''
 """Photos named by gender and age, such as `male-34.jpg`."""
@@ -126,8 +127,7 @@ def test_the_commands_are_listed_and_each_has_help():
 def test_a_command_that_is_none_is_one_line():
     command = [sys.executable, "-m", "imdb_wiki", "dance"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "no command 'dance', only prepare" in done.stderr
+    assert_one_line(done, "no command 'dance', only prepare")
 
 
 @pytest.mark.parametrize(

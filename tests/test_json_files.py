@@ -8,6 +8,7 @@ from imdb_wiki.files import parse_json
 from imdb_wiki.models.description import read_description
 from imdb_wiki.results.runs import read_json, training_facts
 from imdb_wiki.split_lists import read_split_list
+from tests.shared import assert_one_line, ran
 
 NESTED = pytest.param("[" * 200_000, id="nested")
 
@@ -48,23 +49,20 @@ def test_a_models_json_that_is_none_is_said_in_one_line(tmp_path, content):
         ),
     ],
 )
-def test_a_card_or_an_evaluation_that_is_none_leaves_the_card_as_it_was(
-    tmp_path, capsys, card, metrics
-):
+def test_a_card_or_an_evaluation_that_is_none_leaves_the_card_as_it_was(tmp_path, card, metrics):
     path, evaluation = tmp_path / "c.md", tmp_path / "m.json"
     path.write_bytes(card)
     evaluation.write_text(metrics)
-    assert model_card([str(path), f"A={evaluation}"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    assert_one_line(ran(model_card, path, f"A={evaluation}"))
     assert path.read_bytes() == card
 
 
-def test_a_card_keeps_its_line_ends_and_each_name_is_given_once(tmp_path, capsys):
+def test_a_card_keeps_its_line_ends_and_each_name_is_given_once(tmp_path):
     path, evaluation = tmp_path / "c.md", tmp_path / "m.json"
     path.write_bytes(b"Intro\r\n<!-- overall -->\r\n<!-- end -->\r\nTail\r\n")
     evaluation.write_text('{"age_mae_years": 8, "count": 3}')
     assert model_card([str(path), f"A={evaluation}"]) == 0
     filled = path.read_bytes()
     assert filled.count(b"\r\n") == filled.count(b"\n") > 6
-    assert model_card([str(path), f"A={evaluation}", f"A={evaluation}"]) == 2
+    assert_one_line(ran(model_card, path, f"A={evaluation}", f"A={evaluation}"))
     assert path.read_bytes() == filled

@@ -21,7 +21,7 @@ from imdb_wiki.split_lists import warning_of_seen_faces, write_split_list
 from tests.conftest import REPOSITORY
 from tests.evaluation.test_metrics import FRAME, PREDICTIONS
 from tests.prepared import write_noise, write_prepared
-from tests.shared import SMALL
+from tests.shared import SMALL, assert_one_line, ran
 
 
 def test_the_table_puts_answers_beside_labels():
@@ -130,8 +130,7 @@ def test_the_command_replaces_nobody_elses_file(prepared_dir, model_path, tmp_pa
     path.parent.mkdir(exist_ok=True)
     path.write_text("day,distance_km\nMonday,8\n")
     done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path)
-    assert done.returncode == 2
-    assert str(path) in done.stderr and done.stderr.count("\n") == 1
+    assert_one_line(done, str(path))
     assert path.read_text() == "day,distance_km\nMonday,8\n"
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
 
@@ -153,15 +152,8 @@ def test_the_command_writes_metrics_predictions_and_figures(prepared_dir, model_
     assert len(list((tmp_path / "figures").glob("*.png"))) >= 3
 
 
-def run_main(capsys, *arguments):
-    code = command.main([str(argument) for argument in arguments])
-    stderr = capsys.readouterr().err
-    assert (code, stderr.count("\n")) == (2, 1)
-    return stderr
-
-
 def test_a_split_that_the_model_has_partly_learnt_is_said_to_be_one(
-    prepared_dir, model_path, tmp_path, capsys
+    prepared_dir, model_path, tmp_path
 ):
     own_path, list_path = tmp_path / "own.keras", tmp_path / "own_split.json"
     shutil.copy(model_path, own_path)
@@ -171,21 +163,20 @@ def test_a_split_that_the_model_has_partly_learnt_is_said_to_be_one(
         assert warning_of_seen_faces(own_path, frame) == ""
     write_split_list(list_path, {"test": frame[:5]})
     arguments = [own_path, prepared_dir, "--output_dir", tmp_path]
-    assert command.main([str(argument) for argument in arguments]) == 0
-    assert "warning: 2 of these 7 faces" in capsys.readouterr().err
+    done = ran(command.main, *arguments)
+    assert done.returncode == 0 and "warning: 2 of these 7 faces" in done.stderr
     list_path.write_text("no list")
-    assert "own_split.json: not a list" in run_main(capsys, *arguments)
+    assert_one_line(ran(command.main, *arguments), "own_split.json: not a list")
 
 
-def test_a_missing_model_ends_the_command(prepared_dir, tmp_path, capsys):
+def test_a_missing_model_ends_the_command(prepared_dir, tmp_path):
     arguments = (tmp_path / "no.keras", prepared_dir, "--output_dir", tmp_path)
-    assert "no such model" in run_main(capsys, *arguments)
-    done = evaluation_command(*arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert_one_line(ran(command.main, *arguments), "no such model")
+    assert_one_line(evaluation_command(*arguments), "no such model")
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", "a zip"])
-def test_a_file_that_is_no_model_ends_the_command(prepared_dir, tmp_path, capsys, content):
+def test_a_file_that_is_no_model_ends_the_command(prepared_dir, tmp_path, content):
     path = tmp_path / "model.keras"
     if content == "a zip":
         path = Path(shutil.make_archive(str(tmp_path / "model"), "zip", prepared_dir))
@@ -193,7 +184,7 @@ def test_a_file_that_is_no_model_ends_the_command(prepared_dir, tmp_path, capsys
     else:
         path.write_bytes(content)
     arguments = (path, prepared_dir, "--output_dir", tmp_path)
-    assert "not a saved Keras model" in run_main(capsys, *arguments)
+    assert_one_line(ran(command.main, *arguments), "not a saved Keras model")
 
 
 def other_model(kind):
@@ -222,33 +213,29 @@ def other_model(kind):
         ("any size", "image size"),
     ],
 )
-def test_a_model_of_another_contract_ends_the_command(
-    prepared_dir, tmp_path, capsys, kind, message
-):
+def test_a_model_of_another_contract_ends_the_command(prepared_dir, tmp_path, kind, message):
     other_model(kind).save(tmp_path / "other.keras")
     arguments = (tmp_path / "other.keras", prepared_dir, "--output_dir", tmp_path)
-    assert message in run_main(capsys, *arguments)
+    assert_one_line(ran(command.main, *arguments), message)
 
 
-def test_a_folder_without_the_split_ends_the_command(model_path, tmp_path, capsys):
+def test_a_folder_without_the_split_ends_the_command(model_path, tmp_path):
     arguments = (model_path, tmp_path, "--output_dir", tmp_path / "out")
-    assert "no test split" in run_main(capsys, *arguments)
+    assert_one_line(ran(command.main, *arguments), "no test split")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_broken_image_ends_the_command(model_path, tmp_path, capsys):
+def test_a_broken_image_ends_the_command(model_path, tmp_path):
     prepared_dir = write_prepared(tmp_path / "prepared", image_size=16)
     broken = prepared_dir / "crop" / "test" / "male" / "003.jpg"
     broken.write_bytes(broken.read_bytes()[:300])
     arguments = (model_path, prepared_dir, "--output_dir", tmp_path / "out")
-    assert str(broken) in run_main(capsys, *arguments)
+    assert_one_line(ran(command.main, *arguments), str(broken))
 
 
-def test_wrong_batch_sizes_end_the_command(model_path, prepared_dir, tmp_path, capsys):
+def test_wrong_batch_sizes_end_the_command(model_path, prepared_dir, tmp_path):
     arguments = (model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 0)
-    with pytest.raises(SystemExit, match="2"):
-        command.main([*map(str, arguments)])
-    assert "--batch_size: 0 is not from 1" in capsys.readouterr().err
+    assert_one_line(ran(command.main, *arguments), "--batch_size: 0 is not from 1")
 
 
 def test_load_model_says_what_is_wrong(tmp_path):

@@ -22,7 +22,7 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.networks.two_branch import two_branch_cnn
 from tests.conftest import REPOSITORY, run_preparation
 from tests.prepared import write_prepared
-from tests.shared import SMALL, files_of_at_most
+from tests.shared import SMALL, assert_one_line, files_of_at_most, ran
 
 SIDE = 32
 CARD = {"name": "tiny", "framing": {"box": "chip"}}
@@ -272,7 +272,7 @@ def test_a_better_export_is_kept_and_a_broken_one_never(count):
 
 
 def test_an_export_that_differs_is_not_kept(
-    exports, model_path, prepared_dir, monkeypatch, capsys, tmp_path
+    exports, model_path, prepared_dir, monkeypatch, tmp_path
 ):
     def convert(model, model_path, to, path, calibration):
         path.write_bytes(exports[to, None].read_bytes())
@@ -293,35 +293,33 @@ def test_an_export_that_differs_is_not_kept(
     older = exports["onnx", "int8"].read_bytes()
     output.write_bytes(older)
     arguments = arguments_of(model_path, "onnx", None, prepared_dir)
-    assert command.main([*arguments, "--output", str(output)]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = assert_one_line(ran(command.main, *arguments, "--output", output))
     assert error.startswith(f"error: {output} was not kept: age_years differs by up to 2.0e-02")
     assert error.endswith("on 5 crops")
     assert [path.name for path in tmp_path.iterdir()] == ["kept.onnx"]
     assert output.read_bytes() == older
 
 
-def test_another_models_card_is_not_left_beside_an_export(model_path, tmp_path, capsys):
+def test_another_models_card_is_not_left_beside_an_export(model_path, tmp_path):
     bare = tmp_path / "bare.keras"
     bare.write_bytes(model_path.read_bytes())
     (tmp_path / "other.json").write_text(json.dumps(CARD))
-    assert command.main([str(bare), "--to", "onnx", "--output", str(tmp_path / "other.onnx")]) == 2
-    assert "other.json exists and would be used for the export" in capsys.readouterr().err
+    done = ran(command.main, bare, "--to", "onnx", "--output", tmp_path / "other.onnx")
+    assert_one_line(done, "other.json exists and would be used for the export")
 
 
-def test_a_network_whose_answers_are_nan_is_said_to_be_so(tmp_path, capsys):
+def test_a_network_whose_answers_are_nan_is_said_to_be_so(tmp_path):
     network = compact_cnn(SIDE, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
     network.set_weights([weights * np.nan for weights in network.get_weights()])
     path = tmp_path / "nan.keras"
     save_model(network, path)
-    assert command.main([str(path), "--to", "onnx"]) == 2
-    assert "nan.keras answers NaN or infinity" in capsys.readouterr().err
+    assert_one_line(ran(command.main, path, "--to", "onnx"), "nan.keras answers NaN or infinity")
     assert [path.name for path in tmp_path.iterdir()] == ["nan.keras"]
 
 
 @pytest.mark.parametrize("room", [100, 20_000])
 def test_on_a_full_disk_the_file_is_named_and_an_older_one_stays(
-    exports, model_path, tmp_path, capsys, monkeypatch, room
+    exports, model_path, tmp_path, monkeypatch, room
 ):
     def convert(model, model_path, to, path, calibration):
         path.write_bytes(exports[to, None].read_bytes())
@@ -338,20 +336,19 @@ def test_on_a_full_disk_the_file_is_named_and_an_older_one_stays(
     older = output.read_bytes()
     assert len(older) > 20_000
     try:
-        code = command.main([str(model_path), "--to", "onnx", "--output", str(output)])
+        done = ran(command.main, model_path, "--to", "onnx", "--output", output)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert code == 2
-    assert capsys.readouterr().err == f"error: {output}: File too large\n"
+    assert assert_one_line(done) == f"error: {output}: File too large"
     assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
     assert output.read_bytes() == older
 
 
-def test_a_converter_without_room_says_where(model_path, capsys, monkeypatch, tmp_path):
+def test_a_converter_without_room_says_where(model_path, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with files_of_at_most(2000):
-        assert command.main([str(model_path), "--to", "onnx", "--output", "x.onnx"]) == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}: File too large\n"
+        done = ran(command.main, model_path, "--to", "onnx", "--output", "x.onnx")
+    assert assert_one_line(done) == f"error: {tmp_path}: File too large"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -373,24 +370,21 @@ def test_without_real_crops_drawn_faces_check_a_float_export(model_path, tmp_pat
         (["--to", "onnx", "--output", "{folder}/notes.onnx"], "notes.json exists and is not"),
     ],
 )
-def test_wrong_arguments_end_in_one_line(model_path, arguments, message, capsys, tmp_path):
+def test_wrong_arguments_end_in_one_line(model_path, arguments, message, tmp_path):
     (tmp_path / "x.onnx").mkdir()
     (tmp_path / "photo.onnx").write_bytes(b"\xff\xd8 a photo")
     (tmp_path / "notes.json").write_text('{"mine": 1}')
     before = {path: path.is_file() and path.read_bytes() for path in tmp_path.iterdir()}
     arguments = [argument.format(folder=tmp_path) for argument in arguments]
-    assert command.main([str(model_path), *arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert re.search(message, error)
+    assert_one_line(ran(command.main, model_path, *arguments), re.compile(message))
     assert {path: path.is_file() and path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_model_that_is_not_square_is_refused(tmp_path, capsys):
+def test_a_model_that_is_not_square_is_refused(tmp_path):
     path = tmp_path / "wide.keras"
     save_model(two_branch_cnn(**SMALL | {"image_size": (16, 24)}), path)
-    assert command.main([str(path), "--to", "onnx"]) == 2
-    assert "takes 24 × 16 pixels, not a square" in capsys.readouterr().err
+    done = ran(command.main, path, "--to", "onnx")
+    assert_one_line(done, "takes 24 × 16 pixels, not a square")
 
 
 def test_the_command_says_one_line_about_what_is_no_model(tmp_path):
@@ -398,8 +392,8 @@ def test_the_command_says_one_line_about_what_is_no_model(tmp_path):
     path.write_text("This is a text.", encoding="utf-8")
     command = [sys.executable, "-m", "imdb_wiki.export", str(path), "--to", "litert"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and "no.keras is not a saved Keras model" in done.stderr
+    assert_one_line(done, "no.keras is not a saved Keras model")
+    assert done.stdout == ""
 
 
 @pytest.mark.long

@@ -17,7 +17,7 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.split_lists import listed_name_digests, read_split_list
 from tests.prepared import write_prepared
-from tests.shared import files_of_at_most
+from tests.shared import assert_one_line, files_of_at_most, ran
 
 
 def tiny_cnn(side: int):
@@ -63,7 +63,7 @@ def test_a_shipped_network_brings_what_its_user_must_know(prepared_dir, trained,
     expected = network.predict(image, verbose=0)["age_years"][0, 0]
     assert float(done.stdout) == pytest.approx(expected, rel=1e-4), done.stderr
     # Eight faces cannot promise 90%.
-    assert main([str(trained), prepared_dir, "--output", str(output)]) == 2
+    assert_one_line(ran(main, trained, prepared_dir, "--output", output), "90%")
 
 
 def test_a_version_in_the_name_is_no_ending(prepared_dir, trained, tmp_path):
@@ -82,17 +82,16 @@ def test_a_version_in_the_name_is_no_ending(prepared_dir, trained, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".json", "_split.json"])
-def test_a_file_that_shipping_did_not_write_stays(prepared_dir, trained, tmp_path, capsys, ending):
+def test_a_file_that_shipping_did_not_write_stays(prepared_dir, trained, tmp_path, ending):
     (tmp_path / f"mine{ending}").write_text('{"my": "precious"}')
     for output in (tmp_path / "mine", tmp_path / "mine.keras"):
-        assert main([str(trained), prepared_dir, "--output", str(output)]) == 2
-        said = capsys.readouterr().err
-        assert f"mine{ending} exists and is not an earlier" in said and said.count("\n") == 1
+        done = ran(main, trained, prepared_dir, "--output", output)
+        assert_one_line(done, f"mine{ending} exists and is not an earlier")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"mine{ending}", "run"])
 
 
 def test_what_cannot_be_shipped_is_said_before_tensorflow_starts(
-    prepared_dir, trained, tmp_path, capsys, monkeypatch
+    prepared_dir, trained, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(shipping, "start_tensorflow", lambda: pytest.fail("it was started"))
     output = str(tmp_path / "small")
@@ -101,20 +100,19 @@ def test_what_cannot_be_shipped_is_said_before_tensorflow_starts(
         ([str(trained), "absent", "--output", output], "no such file: absent/val.csv"),
         ([str(trained), prepared_dir, "--output", str(tmp_path)], "is a folder: give a name in it"),
     ):
-        assert main(arguments) == 2
-        assert re.search(said, capsys.readouterr().err)
+        assert_one_line(ran(main, *arguments), re.compile(said))
     for content in ("[" * 100_000, "{}", '{"data": [1]}', "[]", "no JSON"):
         (trained / "recipe.json").write_text(content)
-        assert main([str(trained), prepared_dir, "--output", output]) == 2
-        assert "recipe.json is not a recipe" in capsys.readouterr().err
+        done = ran(main, trained, prepared_dir, "--output", output)
+        assert_one_line(done, "recipe.json is not a recipe")
 
 
-def test_a_network_whose_answers_are_nan_is_not_shipped(prepared_dir, trained, tmp_path, capsys):
+def test_a_network_whose_answers_are_nan_is_not_shipped(prepared_dir, trained, tmp_path):
     network = tiny_cnn(48)
     network.set_weights([weights * np.nan for weights in network.get_weights()])
     save_model(network, trained / "model.keras")
-    assert main([str(trained), prepared_dir, "--output", str(tmp_path / "nan")]) == 2
-    assert "model.keras answers NaN" in capsys.readouterr().err
+    done = ran(main, trained, prepared_dir, "--output", tmp_path / "nan")
+    assert_one_line(done, "model.keras answers NaN")
 
 
 def test_on_a_full_disk_all_older_files_stay(prepared_dir, trained, tmp_path):
@@ -128,11 +126,11 @@ def test_on_a_full_disk_all_older_files_stay(prepared_dir, trained, tmp_path):
         assert {path: path.read_bytes() for path in models.iterdir()} == before
 
 
-def test_another_trainings_model_is_not_replaced(trained, prepared_dir, tmp_path, capsys):
+def test_another_trainings_model_is_not_replaced(trained, prepared_dir, tmp_path):
     other = tmp_path / "other" / "model.keras"
     other.parent.mkdir()
     other.write_bytes((trained / "model.keras").read_bytes())
     before = other.read_bytes()
-    assert main([str(trained), str(prepared_dir), "--output", str(other.with_suffix(""))]) == 2
-    assert "model without its .json" in capsys.readouterr().err
+    done = ran(main, trained, prepared_dir, "--output", other.with_suffix(""))
+    assert_one_line(done, "model without its .json")
     assert other.read_bytes() == before

@@ -25,6 +25,7 @@ from imdb_wiki.page.uploads import NO_ROOM, Upload, Uploads
 from imdb_wiki.prediction.detection import Box
 from imdb_wiki.prediction.faces import Face, Predictor
 from tests.page.process import API, KEPT_SECONDS, opened_browser, running_page, send, wait_until
+from tests.shared import assert_one_line, ran
 
 FACE = Face(0, Box(10, 10, 60, 70), 0.99, 41.6, 30.2, 52.7, "male", 0.93, np.full(101, 1 / 101))
 
@@ -44,10 +45,10 @@ MODEL = Predictor(certain, 32, Framing(), {"factor": 4.0, "floor_years": 1.0, "c
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
+def photos(astronaut, tmp_path_factory) -> Path:
     """A folder of what people may send."""
     folder = tmp_path_factory.mktemp("photos")
-    Image.fromarray(skimage.data.astronaut()).save(folder / "astronaut.png")
+    Image.fromarray(astronaut).save(folder / "astronaut.png")
     Image.fromarray(skimage.data.coffee()).save(folder / "coffee.jpg")
     (folder / "notes.txt").write_text("no photo")
     (folder / "notes.jpg").write_text("no photo, whatever its name says")
@@ -145,50 +146,29 @@ def test_the_page_is_local_and_records_nothing():
         (["--mod", "x"], "unrecognized arguments: --mod x"),
     ],
 )
-def test_a_wrong_value_ends_with_one_line(arguments, said, capsys):
-    with pytest.raises(SystemExit) as ended:
-        demo.main(arguments)
-    assert ended.value.code == 2
-    errors = capsys.readouterr().err
-    assert said in errors
-    assert errors.count("\n") == 1
+def test_a_wrong_value_ends_with_one_line(arguments, said):
+    assert_one_line(ran(demo.main, *arguments), said)
 
 
 @pytest.mark.parametrize("kind", ["taken", "no such name", "not of this machine", "empty"])
-def test_where_it_cannot_listen_is_said_in_one_line(kind, capsys, monkeypatch):
+def test_where_it_cannot_listen_is_said_in_one_line(kind, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         hosts = {"no such name": "x.invalid", "not of this machine": "192.0.2.1", "empty": ""}
         host = hosts.get(kind, "127.0.0.1")
-        assert demo.main(["--host", host, "--port", port]) == 2
-    errors = capsys.readouterr().err
-    assert errors.count("\n") == 1
-    assert f"error: --host {host}" in errors
-
-
-def test_every_option_is_explained_with_its_default(capsys):
-    with pytest.raises(SystemExit):
-        demo.main(["--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    for default in ("the shipped one", "127.0.0.1", "7860", "400"):
-        assert f"(default: {default}" in told
-    for unit in ("megabytes", "as a share of the chip's side", "0 to 65535"):
-        assert unit in told
+        assert_one_line(ran(demo.main, "--host", host, "--port", port), f"error: --host {host}")
 
 
 @pytest.mark.parametrize("kind", ["missing", "no model", "no card"])
-def test_a_model_that_cannot_be_used_ends_with_one_line(kind, tmp_path, capsys, monkeypatch):
+def test_a_model_that_cannot_be_used_ends_with_one_line(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     path = tmp_path / "model.keras"
     if kind == "no model":
         path.write_text("no model")
     if kind == "no card":
         save_model(compact_cnn(32, 4, stage_filters=(8,), stage_blocks=(1,)), path)
-    assert demo.main(["--model", str(path)]) == 2
-    errors = capsys.readouterr().err
-    assert errors.count("\n") == 1
-    assert str(path) in errors
+    assert_one_line(ran(demo.main, "--model", path), str(path))
 
 
 @pytest.fixture(scope="module")
@@ -300,10 +280,10 @@ def test_twenty_uploads_at_once_are_all_answered_and_nothing_is_kept(server, pho
     assert wait_until(lambda: not kept(), 4 * KEPT_SECONDS), kept()
 
 
-def photo_of(megapixels: int, number: int, suffix: str) -> bytes:
+def photo_of(astronaut: np.ndarray, megapixels: int, number: int, suffix: str) -> bytes:
     """A photo with a face, each with other noise."""
     side = int((megapixels * 1e6) ** 0.5)
-    image = cv2.resize(skimage.data.astronaut()[..., ::-1], (side, side))
+    image = cv2.resize(astronaut[..., ::-1], (side, side))
     image += np.random.default_rng(number).integers(0, 8, image.shape, dtype=np.uint8)
     return cv2.imencode(suffix, image)[1].tobytes()
 
@@ -314,9 +294,9 @@ def photo_of(megapixels: int, number: int, suffix: str) -> bytes:
     [(60, 12, ".jpg", 0), (16, 33, ".bmp", 12)],  # 99 MB each
 )
 def test_under_load_memory_is_bounded_and_returns(
-    server, capsys, count, megapixels, suffix, most_refused
+    server, astronaut, capsys, count, megapixels, suffix, most_refused
 ):
-    photos = [photo_of(megapixels, number, suffix) for number in range(count)]
+    photos = [photo_of(astronaut, megapixels, number, suffix) for number in range(count)]
     server.answer({"path": json.loads(server.upload(photos[0], f"a{suffix}").body)[0]})
     assert wait_until(lambda: server.held_mb() == 0, 4 * KEPT_SECONDS)
     before = server.memory_mb()

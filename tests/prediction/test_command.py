@@ -28,7 +28,13 @@ from imdb_wiki.prediction.output import COLUMNS
 from imdb_wiki_predict import DEFAULT_MODEL
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
-from tests.shared import files_of_at_most, write_description
+from tests.shared import (
+    assert_one_line,
+    ended,
+    files_of_at_most,
+    ran,
+    write_description,
+)
 
 # Edges of the astronaut's face in its 512 × 512 pixels, see test_detection.
 FACE = (182, 66, 268, 175)
@@ -44,8 +50,8 @@ def model_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def astronaut() -> Image.Image:
-    return Image.fromarray(skimage.data.astronaut())
+def portrait(astronaut) -> Image.Image:
+    return Image.fromarray(astronaut)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +60,8 @@ def loaded_model(model_path):
 
 
 @pytest.fixture
-def run(model_path, loaded_model, monkeypatch, capsys):
-    """Runs the command; returns exit code, lines of output and of errors."""
+def predicted(model_path, loaded_model, monkeypatch):
+    """Runs the command with the small model, unless another is named."""
     load_predictor = prediction.load_predictor
 
     def load(path, margin):  # the same model once for all tests: it takes a second
@@ -63,12 +69,32 @@ def run(model_path, loaded_model, monkeypatch, capsys):
 
     monkeypatch.setattr(prediction, "load_predictor", load)
 
-    def run(*arguments, model=model_path):
-        code = imdb_wiki_predict.main([*map(str, arguments), "--model", str(model)])
-        said = capsys.readouterr()
-        return code, said.out.splitlines(), said.err.splitlines()
+    return lambda *arguments, model=model_path: ran(
+        imdb_wiki_predict.main, *arguments, "--model", model
+    )
+
+
+@pytest.fixture
+def run(predicted):
+    """Runs the command; returns exit code, lines of output and of errors."""
+
+    def run(*arguments, **options):
+        done = predicted(*arguments, **options)
+        return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
     return run
+
+
+@pytest.fixture
+def refused(predicted):
+    """Runs the command on wrong input, of which nothing is answered; returns its line."""
+
+    def refused(*arguments, **options):
+        done = predicted(*arguments, **options)
+        assert done.stdout == ""
+        return assert_one_line(done)
+
+    return refused
 
 
 def png_bomb() -> bytes:
@@ -94,8 +120,8 @@ def edges(line: str) -> list[int]:
     return [int(part) for part in line.split()[1:5]]
 
 
-def test_a_photo_gives_a_line_a_face(run, astronaut, tmp_path):
-    astronaut.save(tmp_path / "portrait.png")
+def test_a_photo_gives_a_line_a_face(run, portrait, tmp_path):
+    portrait.save(tmp_path / "portrait.png")
     code, (title, line), errors = run(tmp_path / "portrait.png")
     assert (code, errors) == (0, [])
     assert "90% interval" in title
@@ -109,13 +135,13 @@ def test_a_photo_gives_a_line_a_face(run, astronaut, tmp_path):
     assert 50 <= int(percent.rstrip("%")) <= 99
 
 
-def test_json_csv_and_table_say_the_same_of_a_folder(run, astronaut, tmp_path):
+def test_json_csv_and_table_say_the_same_of_a_folder(run, portrait, tmp_path):
     photos = tmp_path / "photos"
     (photos / "deeper").mkdir(parents=True)
-    astronaut.save(photos / "a.PNG")
+    portrait.save(photos / "a.PNG")
     two = Image.new("RGB", (1024, 512))
-    two.paste(astronaut, (0, 0))
-    two.paste(astronaut, (512, 0))
+    two.paste(portrait, (0, 0))
+    two.paste(portrait, (512, 0))
     two.save(photos / "deeper" / "b.jpg", quality=95)
     Image.new("RGB", (300, 200), "white").save(photos / "c.webp")
     (photos / "d.jpg").write_text("no photo")
@@ -160,8 +186,8 @@ def test_json_csv_and_table_say_the_same_of_a_folder(run, astronaut, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["--json", "--csv"])
-def test_answers_can_go_to_the_screen_alone(run, astronaut, tmp_path, target):
-    astronaut.save(tmp_path / "a.png")
+def test_answers_can_go_to_the_screen_alone(run, portrait, tmp_path, target):
+    portrait.save(tmp_path / "a.png")
     code, lines, errors = run(tmp_path / "a.png", target, "-")
     assert (code, errors) == (0, [])
     text = "\n".join(lines)
@@ -171,22 +197,22 @@ def test_answers_can_go_to_the_screen_alone(run, astronaut, tmp_path, target):
         assert len(list(csv.DictReader(io.StringIO(text)))) == 1
 
 
-def test_orientation_marks_are_honoured(run, astronaut, tmp_path):
+def test_orientation_marks_are_honoured(run, portrait, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera lay on its side
-    astronaut.rotate(90, expand=True).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    portrait.rotate(90, expand=True).save(tmp_path / "a.jpg", exif=exif, quality=95)
     _, (_, line), _ = run(tmp_path / "a.jpg")
     assert edges(line) == pytest.approx(FACE, abs=11)
 
 
 @pytest.mark.parametrize("kind", ["CMYK", "L", "RGBA", "animated GIF", "animated WebP"])
-def test_photos_of_other_kinds_are_read(run, astronaut, tmp_path, kind):
+def test_photos_of_other_kinds_are_read(run, portrait, tmp_path, kind):
     path = tmp_path / "photo"
     if kind.startswith("animated"):
-        others = [Image.new("RGB", astronaut.size, colour) for colour in ("red", "blue")]
-        data = saved(astronaut, kind.split()[1], save_all=True, append_images=others)
+        others = [Image.new("RGB", portrait.size, colour) for colour in ("red", "blue")]
+        data = saved(portrait, kind.split()[1], save_all=True, append_images=others)
     else:
-        data = saved(astronaut.convert(kind), "PNG" if kind == "RGBA" else "JPEG")
+        data = saved(portrait.convert(kind), "PNG" if kind == "RGBA" else "JPEG")
     path.write_bytes(data)  # without a suffix: it is what it is
     code, (_, line), errors = run(path)
     assert (code, errors) == (0, [])
@@ -200,36 +226,34 @@ def test_one_pixel_has_no_face(run, tmp_path):
     assert line.endswith("no face found")
 
 
-def cut_jpeg(astronaut):
-    data = saved(astronaut, "JPEG")
+def cut_jpeg(portrait):
+    data = saved(portrait, "JPEG")
     return data[: len(data) // 2]
 
 
 UNREADABLE = {
-    "empty": (lambda astronaut: b"", "the file is empty"),
-    "text": (lambda astronaut: b"hello", "not an image"),
-    "bomb": (lambda astronaut: png_bomb(), "the decoder refuses it"),
+    "empty": (lambda portrait: b"", "the file is empty"),
+    "text": (lambda portrait: b"hello", "not an image"),
+    "bomb": (lambda portrait: png_bomb(), "the decoder refuses it"),
     "cut": (cut_jpeg, "the file is cut"),
-    "heic": (lambda astronaut: b"\0\0\0\x18ftypheic", "HEIC is not read here"),
+    "heic": (lambda portrait: b"\0\0\0\x18ftypheic", "HEIC is not read here"),
 }
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_a_single_photo_that_cannot_be_read_ends_with_one_line(run, astronaut, tmp_path, kind):
+def test_a_single_photo_that_cannot_be_read_ends_with_one_line(refused, portrait, tmp_path, kind):
     make, said = UNREADABLE[kind]
     path = tmp_path / f"photo.{'heic' if kind == 'heic' else 'jpg'}"
-    path.write_bytes(make(astronaut))
-    code, lines, (error,) = run(path)
-    assert (code, lines) == (2, [])
-    assert f"{path}: {said}" in error
+    path.write_bytes(make(portrait))
+    assert f"{path}: {said}" in refused(path)
 
 
-def test_unreadable_photos_stop_nothing(run, astronaut, tmp_path, monkeypatch):
+def test_unreadable_photos_stop_nothing(run, portrait, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction_stream, "PHOTOS_AT_ONCE", 2)
     for kind, (make, _) in UNREADABLE.items():
-        (tmp_path / f"{kind}.{'heic' if kind == 'heic' else 'jpg'}").write_bytes(make(astronaut))
-    astronaut.save(tmp_path / "a.png")
-    astronaut.save(tmp_path / "z.png")
+        (tmp_path / f"{kind}.{'heic' if kind == 'heic' else 'jpg'}").write_bytes(make(portrait))
+    portrait.save(tmp_path / "a.png")
+    portrait.save(tmp_path / "z.png")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere")
     code, lines, errors = run(tmp_path)
     assert (code, errors) == (0, [])
@@ -250,11 +274,9 @@ def test_nothing_that_can_be_read_is_exit_code_2(run, tmp_path):
     assert errors == ["error: none of 2 photos can be read"]
 
 
-def test_a_folder_without_photos_ends_with_one_line(run, tmp_path):
+def test_a_folder_without_photos_ends_with_one_line(refused, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    code, lines, (error,) = run(tmp_path)
-    assert (code, lines) == (2, [])
-    assert error == f"error: {tmp_path}: a folder without photos"
+    assert refused(tmp_path) == f"error: {tmp_path}: a folder without photos"
 
 
 def test_crops_are_not_searched_for_faces(run, tmp_path):
@@ -264,11 +286,11 @@ def test_crops_are_not_searched_for_faces(run, tmp_path):
     assert edges(line) == [0, 0, 40, 30]
 
 
-def test_photos_are_drawn_and_none_is_written_over(run, astronaut, tmp_path):
+def test_photos_are_drawn_and_none_is_written_over(run, portrait, tmp_path):
     photos, drawn = tmp_path / "photos", tmp_path / "photos" / "drawn"
     (photos / "deeper").mkdir(parents=True)
     for name in ("a.png", "a.jpg", "deeper/b.png"):
-        astronaut.save(photos / name)
+        portrait.save(photos / name)
     (photos / "broken.jpg").write_bytes(b"")
     before = {path: path.read_bytes() for path in photos.rglob("*.*g")}
     for _ in range(2):  # the second time, what was drawn is not taken for photos
@@ -279,14 +301,14 @@ def test_photos_are_drawn_and_none_is_written_over(run, astronaut, tmp_path):
     assert {path: path.read_bytes() for path in before} == before
     picture = cv2.cvtColor(cv2.imread(str(drawn / "a.jpg")), cv2.COLOR_BGR2RGB)
     assert picture.shape == (640, 640, 3)  # enlarged, for the letters' sake
-    changed = cv2.absdiff(picture, np.asarray(astronaut.resize((640, 640)))).max(axis=2) > 90
+    changed = cv2.absdiff(picture, np.asarray(portrait.resize((640, 640)))).max(axis=2) > 90
     assert changed[:310, 200:480].sum() > 2000  # a box and a label at the face
     assert changed.sum() - changed[:310, 200:480].sum() < 100
 
 
-def test_a_photo_beside_its_drawing_is_not_written_over(run, astronaut, tmp_path, monkeypatch):
+def test_a_photo_beside_its_drawing_is_not_written_over(run, portrait, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    astronaut.save("a.jpg")
+    portrait.save("a.jpg")
     before = Path("a.jpg").read_bytes()
     assert run("a.jpg", "--output_dir", ".")[0] == 0
     assert Path("a.jpg").read_bytes() == before
@@ -295,10 +317,10 @@ def test_a_photo_beside_its_drawing_is_not_written_over(run, astronaut, tmp_path
 
 @pytest.mark.parametrize("again", [False, True])
 def test_another_photo_of_the_drawings_name_is_not_written_over(
-    run, astronaut, tmp_path, monkeypatch, again
+    run, portrait, tmp_path, monkeypatch, again
 ):
     monkeypatch.chdir(tmp_path)
-    astronaut.save("IMG_1.png")
+    portrait.save("IMG_1.png")
     Image.fromarray(skimage.data.cat()).save("IMG_1.jpg")
     Path("IMG_1-2.jpg").mkdir()
     before = Path("IMG_1.jpg").read_bytes()
@@ -322,19 +344,20 @@ FOREIGN = {  # files that people have, by name
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize("option", ["--json", "--csv"])
-def test_a_file_of_somebody_else_is_not_written_over(run, astronaut, tmp_path, option, name):
-    astronaut.save(tmp_path / "a.png")
+def test_a_file_of_somebody_else_is_not_written_over(refused, portrait, tmp_path, option, name):
+    portrait.save(tmp_path / "a.png")
     (tmp_path / name).write_bytes(FOREIGN[name])
-    code, lines, (error,) = run(tmp_path / "a.png", option, tmp_path / name)
-    assert (code, lines) == (2, [])
+    error = refused(tmp_path / "a.png", option, tmp_path / name)
     assert error.startswith(f"error: {tmp_path / name} exists and is not an earlier ")
     assert (tmp_path / name).read_bytes() == FOREIGN[name]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.png", name])
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv"])
-def test_an_earlier_result_an_empty_file_and_a_device_are_written(run, astronaut, tmp_path, option):
-    astronaut.save(tmp_path / "a.png")
+def test_an_earlier_result_an_empty_file_and_a_device_are_written(
+    run, refused, portrait, tmp_path, option
+):
+    portrait.save(tmp_path / "a.png")
     path, link = tmp_path / "new" / "faces", tmp_path / "link"
     assert run(tmp_path / "a.png", "--crops", option, path)[0] == 0  # also makes the folder
     first = path.read_text()
@@ -346,18 +369,17 @@ def test_an_earlier_result_an_empty_file_and_a_device_are_written(run, astronaut
         assert path.read_text() == first
     assert link.is_symlink()
     assert [p.name for p in path.parent.iterdir()] == ["faces"]
-    code, _, (error,) = run(tmp_path / "a.png", "--crops", option, path.parent)
-    assert code == 2
+    error = refused(tmp_path / "a.png", "--crops", option, path.parent)
     assert error == f"error: {path.parent} is a folder: give the name of a file"
 
 
-def test_a_run_that_fails_leaves_the_older_results(run, astronaut, tmp_path):
-    astronaut.save(tmp_path / "a.png")
+def test_a_run_that_fails_leaves_the_older_results(run, refused, portrait, tmp_path):
+    portrait.save(tmp_path / "a.png")
     targets = ("--crops", "--json", tmp_path / "faces.json", "--csv", tmp_path / "faces.csv")
     assert run(tmp_path / "a.png", *targets)[0] == 0
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "no.keras").write_text("no model")
-    assert run(tmp_path / "a.png", *targets, model=tmp_path / "no.keras")[0] == 2
+    assert "no.keras" in refused(tmp_path / "a.png", *targets, model=tmp_path / "no.keras")
     (tmp_path / "no.keras").unlink()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -392,17 +414,15 @@ def test_on_a_full_disk_the_answers_are_whole_and_the_rest_goes_on(run, tmp_path
         assert sorted(p.name for p in tmp_path.iterdir()) == ["faces.json", "photos"]
 
 
-def test_on_a_full_disk_no_drawing_is_cut_and_the_others_are_drawn(run, astronaut, tmp_path):
+def test_on_a_full_disk_no_drawing_is_cut_and_the_others_are_drawn(predicted, portrait, tmp_path):
     photos, drawn = tmp_path / "photos", tmp_path / "drawn"
     photos.mkdir()
-    astronaut.save(photos / "a.png")
+    portrait.save(photos / "a.png")
     Image.new("RGB", (64, 64), "white").save(photos / "b.png")
     with files_of_at_most(20_000):
-        code, lines, (error,) = run(
-            photos, "--crops", "--output_dir", drawn, "--csv", tmp_path / "faces.csv"
-        )
-    assert (code, len(lines)) == (2, 3)
-    assert error == f"error: {drawn / 'a.jpg'}: File too large"
+        done = predicted(photos, "--crops", "--output_dir", drawn, "--csv", tmp_path / "faces.csv")
+    assert assert_one_line(done) == f"error: {drawn / 'a.jpg'}: File too large"
+    assert len(done.stdout.splitlines()) == 3
     assert [path.name for path in drawn.iterdir()] == ["b.jpg"]
     assert cv2.imread(str(drawn / "b.jpg")).shape == (640, 640, 3)
     with (tmp_path / "faces.csv").open(newline="") as file:
@@ -421,8 +441,7 @@ def test_a_full_standard_output_is_named(model_path, tmp_path):
             text=True,
             check=False,
         )
-    assert done.returncode == 2
-    assert done.stderr == "error: standard output: No space left on device\n"
+    assert assert_one_line(done) == "error: standard output: No space left on device"
 
 
 def test_odd_names_are_said_on_their_line_and_stop_nothing(run, tmp_path):
@@ -457,10 +476,9 @@ def test_odd_names_are_said_on_their_line_and_stop_nothing(run, tmp_path):
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["good.jpg"]
 
 
-def test_a_single_odd_name_is_said_in_one_line(run, tmp_path):
-    code, lines, errors = run(tmp_path / "line\nbreak.jpg")
-    assert (code, lines) == (2, [])
-    assert errors == [f"error: {tmp_path}/line?break.jpg: no such file"]
+def test_a_single_odd_name_is_said_in_one_line(refused, tmp_path):
+    error = refused(tmp_path / "line\nbreak.jpg")
+    assert error == f"error: {tmp_path}/line?break.jpg: no such file"
 
 
 def test_a_closed_standard_output_takes_nothing_from_the_files(
@@ -525,11 +543,9 @@ def test_a_latin_1_terminal_takes_every_line(model_path, loaded_model, tmp_path,
     assert re.search(r" \d+-\d+ ", line)
 
 
-def test_drawings_do_not_go_among_the_photos_of_a_folder(run, astronaut, tmp_path):
-    astronaut.save(tmp_path / "a.jpg")
-    code, lines, (error,) = run(tmp_path, "--output_dir", tmp_path)
-    assert (code, lines) == (2, [])
-    assert "name another folder" in error
+def test_drawings_do_not_go_among_the_photos_of_a_folder(refused, portrait, tmp_path):
+    portrait.save(tmp_path / "a.jpg")
+    assert "name another folder" in refused(tmp_path, "--output_dir", tmp_path)
 
 
 def bad_model(kind, path, model_path):
@@ -552,22 +568,22 @@ def bad_model(kind, path, model_path):
         ("other outputs", "not age_years (batch, 1) and gender (batch, 2)"),
     ],
 )
-def test_a_model_that_is_none_ends_with_one_line(run, astronaut, tmp_path, model_path, kind, said):
-    astronaut.save(tmp_path / "a.png")
+def test_a_model_that_is_none_ends_with_one_line(
+    refused, portrait, tmp_path, model_path, kind, said
+):
+    portrait.save(tmp_path / "a.png")
     bad_model(kind, tmp_path / "model.keras", model_path)
     write_description(tmp_path / "model.json")
-    code, lines, (error,) = run(tmp_path / "a.png", model=tmp_path / "model.keras")
-    assert (code, lines) == (2, [])
+    error = refused(tmp_path / "a.png", model=tmp_path / "model.keras")
     assert said in error
     assert "model.keras" in error
 
 
-def test_a_model_without_card_needs_a_margin_or_crops(run, astronaut, tmp_path, model_path):
-    astronaut.save(tmp_path / "a.png")
+def test_a_model_without_card_needs_a_margin_or_crops(run, refused, portrait, tmp_path, model_path):
+    portrait.save(tmp_path / "a.png")
     bare = tmp_path / "bare.keras"
     bare.write_bytes(model_path.read_bytes())
-    code, lines, (error,) = run(tmp_path / "a.png", model=bare)
-    assert (code, lines) == (2, [])
+    error = refused(tmp_path / "a.png", model=bare)
     assert "--margin" in error
     assert "--crops" in error
     code, (title, _), _ = run(tmp_path / "a.png", "--margin", 0.4, model=bare)
@@ -577,22 +593,21 @@ def test_a_model_without_card_needs_a_margin_or_crops(run, astronaut, tmp_path, 
 
 
 @pytest.mark.parametrize("target", ["--json", "--csv", "--output_dir"])
-def test_where_nothing_can_be_written_one_line_says_so(run, astronaut, tmp_path, target):
-    astronaut.save(tmp_path / "a.png")
+def test_where_nothing_can_be_written_one_line_says_so(predicted, portrait, tmp_path, target):
+    portrait.save(tmp_path / "a.png")
     (tmp_path / "file").write_text("")
-    code, _, (error,) = run(tmp_path / "a.png", target, tmp_path / "file" / "below")
-    assert code == 2
-    assert str(tmp_path / "file") in error
+    done = predicted(tmp_path / "a.png", target, tmp_path / "file" / "below")
+    assert_one_line(done, str(tmp_path / "file"))
 
 
 def test_what_was_answered_is_written_when_the_run_is_stopped(
-    run, astronaut, tmp_path, monkeypatch
+    predicted, portrait, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(prediction_stream, "PHOTOS_AT_ONCE", 1)
     photos = tmp_path / "photos"
     photos.mkdir()
     for name in ("a.png", "b.png"):
-        astronaut.save(photos / name)
+        portrait.save(photos / name)
     read_photo = prediction_stream.read_photo
 
     def stopped(path):
@@ -601,9 +616,7 @@ def test_what_was_answered_is_written_when_the_run_is_stopped(
         return read_photo(path)
 
     monkeypatch.setattr(prediction_stream, "read_photo", stopped)
-    code, _, (error,) = run(photos, "--json", tmp_path / "faces.json")
-    assert code == 130
-    assert "stopped" in error
+    assert_one_line(predicted(photos, "--json", tmp_path / "faces.json"), "stopped", code=130)
     assert [p["photo"] for p in json.loads((tmp_path / "faces.json").read_text())] == ["a.png"]
 
 
@@ -620,25 +633,22 @@ def test_what_was_answered_is_written_when_the_run_is_stopped(
         ["a.png", "--modle", "b"],
     ],
 )
-def test_a_wrong_command_line_is_one_line(arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        imdb_wiki_predict.main(arguments)
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_a_wrong_command_line_is_one_line(arguments):
+    assert_one_line(ran(imdb_wiki_predict.main, *arguments))
 
 
-def test_the_script_runs_by_itself_and_says_nothing_else(model_path, astronaut, tmp_path):
+def test_the_script_runs_by_itself_and_says_nothing_else(model_path, portrait, tmp_path):
     odd = tmp_path / "b\udcffd\n.png"  # a name that is no UTF-8, with a line break
-    odd.write_bytes(saved(astronaut, "PNG"))
+    odd.write_bytes(saved(portrait, "PNG"))
     command = [sys.executable, "imdb_wiki_predict.py", odd, "--model", model_path]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.count(b"\n") == 2
 
 
-def test_a_reader_that_has_seen_enough_ends_the_run(model_path, astronaut, tmp_path):
+def test_a_reader_that_has_seen_enough_ends_the_run(model_path, portrait, tmp_path):
     for number in range(3):
-        astronaut.save(tmp_path / f"{number}.png")
+        portrait.save(tmp_path / f"{number}.png")
     command = f"{sys.executable} imdb_wiki_predict.py {tmp_path} --model {model_path} | true"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=REPOSITORY, capture_output=True, check=False
@@ -648,11 +658,11 @@ def test_a_reader_that_has_seen_enough_ends_the_run(model_path, astronaut, tmp_p
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", ["imdb_wiki_predict.py", "export", "shipping"])
-def test_ctrl_c_at_any_moment_is_one_line(command, astronaut, tmp_path):
+def test_ctrl_c_at_any_moment_is_one_line(command, portrait, tmp_path):
     prepared_dir = write_prepared(tmp_path / "prepared", {"train": 9, "val": 20, "test": 4})
     (tmp_path / "photos").mkdir()
     for number in range(100):
-        astronaut.save(tmp_path / "photos" / f"{number}.png")
+        portrait.save(tmp_path / "photos" / f"{number}.png")
     (tmp_path / "run").mkdir()
     shutil.copy(DEFAULT_MODEL, tmp_path / "run" / "model.keras")
     (tmp_path / "run" / "recipe.json").write_text(json.dumps({"data": [str(prepared_dir)]}))
@@ -673,22 +683,20 @@ def test_ctrl_c_at_any_moment_is_one_line(command, astronaut, tmp_path):
         )
         time.sleep(wait_seconds)
         begun.send_signal(signal.SIGINT)
-        said = begun.communicate()[1].rpartition("\r")[2]  # after the progress bar
-        if begun.returncode == 0:
+        done = ended(begun)
+        if done.returncode == 0:
             break  # it was quicker
-        assert begun.returncode == 130, said
-        assert said.strip().startswith("stopped") and said.strip().count("\n") == 0
+        assert assert_one_line(done, code=130).startswith("stopped")
         left = list(results.iterdir()) if results.is_dir() else []
         assert {path.name for path in left} <= {"faces.json"}
         for path in left:
             assert json.loads(path.read_text())
 
 
-def test_a_list_of_somebody_elses_faces_is_not_replaced(run, astronaut, tmp_path):
-    astronaut.save(tmp_path / "a.png")
+def test_a_list_of_somebody_elses_faces_is_not_replaced(refused, portrait, tmp_path):
+    portrait.save(tmp_path / "a.png")
     path = tmp_path / "own.json"
     own = '{"project": "mine", "items": [{"photo": "a.jpg", "faces": [1, 2]}], "note": "years"}'
     path.write_text(own)
-    code, _, errors = run(tmp_path / "a.png", "--crops", "--json", path)
-    assert code == 2 and "own.json" in errors[0]
+    assert "own.json" in refused(tmp_path / "a.png", "--crops", "--json", path)
     assert path.read_text() == own

@@ -15,11 +15,6 @@ from imdb_wiki.prediction.detection import CHIP_LANDMARKS, Box, chip_of, detect_
 FACE = Box(182, 66, 268, 175)
 
 
-@pytest.fixture(scope="module")
-def astronaut() -> np.ndarray:
-    return skimage.data.astronaut()
-
-
 def in_astronaut(box: Box, tolerance: float = 11) -> bool:
     return bool(np.allclose(box, FACE, atol=tolerance))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import skimage.data
 from PIL import Image
 
 from benchmarks.framing import matching, put_into_photo
@@ -187,8 +186,8 @@ def test_the_interval_is_that_of_the_models_constants():
     assert face.age_low_years is None
 
 
-def test_the_astronauts_chip_shows_what_utkfaces_chips_show():
-    (found,) = detection.detect_faces(skimage.data.astronaut())
+def test_the_astronauts_chip_shows_what_utkfaces_chips_show(astronaut):
+    (found,) = detection.detect_faces(astronaut)
     assert np.degrees(found.chip.turn_radians) == pytest.approx(3, abs=2)
     # Read off the picture: eyes at (206, 98) and (250, 101), the middle of the mouth at (226, 142).
     # The mean of UTKFace's chips has them at three and seven tenths of its width, three tenths and

@@ -15,6 +15,7 @@ from imdb_wiki.preparation.journal import Journal
 from imdb_wiki.preparation.photos import PhotoFolder
 from tests.conftest import run_preparation
 from tests.preparation.originals import people, photo, write_original
+from tests.shared import assert_one_line
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -26,10 +27,6 @@ def content(output_dir: Path) -> dict[str, bytes]:
         for path in output_dir.rglob("*")
         if path.suffix in (".jpg", ".csv")
     }
-
-
-def last_line(text: str) -> str:
-    return [line for line in text.splitlines() if line and "%|" not in line][-1]
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ def test_photos_that_came_while_a_run_was_interrupted_are_prepared(original, tmp
     monkeypatch.setattr(preparation, "same_picture_pairs", interrupt)
     run = run_preparation(*arguments(tmp_path))
     assert run.returncode == 130
-    assert last_line(run.stderr) == "stopped; the same command continues"
+    assert assert_one_line(run, code=130) == "stopped; the same command continues"
     bring_back(late)
     monkeypatch.undo()
     run = run_preparation(*arguments(tmp_path))
@@ -147,10 +144,9 @@ def test_after_rules_that_leave_too_little_other_arguments_need_no_overwrite(wro
     (tmp_path / "other.json").write_text('{"val": ["0123456789ab"], "test": ["ba9876543210"]}')
     wrong = [str(text).format(dir=tmp_path) for text in wrong]
     run = run_preparation(*arguments(tmp_path, *wrong))
-    assert run.returncode == 2
-    assert said in last_line(run.stderr)
+    line = assert_one_line(run, said)
     if "--test_ratio" in wrong:
-        assert "; left out: low_score 57 (such as " in last_line(run.stderr)
+        assert "; left out: low_score 57 (such as " in line
     assert not (tmp_path / "out").exists()
     better = ("--min_score", 0, "--seed", 3)
     assert run_preparation(*arguments(tmp_path, *better)).returncode == 0
@@ -159,8 +155,7 @@ def test_after_rules_that_leave_too_little_other_arguments_need_no_overwrite(wro
 def test_where_no_photo_is_there_one_that_was_looked_for_is_named(original, tmp_path):
     hidden = hide(tmp_path, "*/*.jpg")
     run = run_preparation(*arguments(tmp_path))
-    assert run.returncode == 2
-    assert "no image is left: missing_file 60 (such as 01/nm0000001_rm3_" in last_line(run.stderr)
+    assert_one_line(run, "no image is left: missing_file 60 (such as 01/nm0000001_rm3_")
     bring_back(hidden)
     assert run_preparation(*arguments(tmp_path)).returncode == 0
 

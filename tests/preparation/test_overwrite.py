@@ -12,6 +12,7 @@ from imdb_wiki.preparation.journal import Journal
 from imdb_wiki.sample import draw as sample
 from tests.conftest import run_preparation
 from tests.preparation.originals import people, write_original
+from tests.shared import assert_one_line
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -51,12 +52,6 @@ def content(output_dir: Path) -> dict[str, bytes | str]:
     }
 
 
-def said(run) -> str:
-    lines = [line for line in run.stderr.splitlines() if line and " [00:00" not in line]
-    assert len(lines) == 1, run.stderr
-    return lines[0]
-
-
 def make_file(out: Path, name: str) -> None:
     (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / name).write_text("mine")
@@ -88,11 +83,10 @@ def test_what_no_preparation_wrote_keeps_everything_as_it_was(name, folder):
     FOREIGN[name](folder / "out", name)
     before, outside = content(folder / "out"), content(folder)
     run = run_preparation(*arguments(folder, 40, "--overwrite"))
-    assert run.returncode == 2
     first = name.split("/")[0]
     named = name if first in ("crop", "figures") else first
-    assert f"out: holds {named}" in said(run)
-    assert "which no preparation wrote; move it away or name another folder" in said(run)
+    advice = "which no preparation wrote; move it away or name another folder"
+    assert_one_line(run, f"out: holds {named}", advice)
     assert content(folder / "out") == before
     assert content(folder) == outside
     assert (folder / "out/report.json").is_file()
@@ -114,8 +108,7 @@ def test_the_count_of_test_reads_and_what_systems_add_are_no_foreign_files(folde
 def test_rules_that_leave_nothing_cost_no_earlier_result(folder):
     before = content(folder / "out")
     run = run_preparation(*arguments(folder, 40, "--overwrite", "--min_score", 9))
-    assert run.returncode == 2
-    assert "no image is left" in said(run)
+    assert_one_line(run, "no image is left")
     assert content(folder / "out") == before
     assert "already prepared" in run_preparation(*arguments(folder, 32)).stdout
 
@@ -156,16 +149,16 @@ def test_a_stopped_overwrite_leaves_the_old_or_continues_to_the_new(
     before = content(folder / "out")
     stop_before(monkeypatch, *STOPS[stop])
     run = run_preparation(*arguments(folder, 40, "--overwrite"))
-    assert run.returncode == 130, run.stderr
+    said = assert_one_line(run, code=130)
     monkeypatch.undo()
     old = {name: data for name, data in content(folder / "out").items() if ".prep" not in name}
     if (folder / "out/report.json").exists():
         assert old == before  # whole
     if stop == "before anything is forgotten":
-        assert said(run) == "stopped; the same command continues"
+        assert said == "stopped; the same command continues"
         run = run_preparation(*arguments(folder, 40, "--overwrite"))
     else:
-        assert said(run) == "stopped; the same command without --overwrite continues"
+        assert said == "stopped; the same command without --overwrite continues"
         run = run_preparation(*arguments(folder, 40))
     assert run.returncode == 0, run.stderr
     assert content(folder / "out") == content(finished / "at_40")
@@ -181,7 +174,7 @@ def test_a_stopped_overwrite_may_be_begun_again_or_given_up(folder, finished, mo
     assert "already prepared" in run.stdout
     assert {n: d for n, d in content(folder / "out").items() if ".prep" not in n} == before
     other = run_preparation(*arguments(folder, 56))
-    assert "img_size was 32, is 56" in said(other)
+    assert_one_line(other, "img_size was 32, is 56")
     assert run_preparation(*arguments(folder, 40, "--overwrite")).returncode == 0
     assert content(folder / "out") == content(finished / "at_40")
 
@@ -199,8 +192,7 @@ def test_a_file_that_comes_while_crops_are_made_stops_before_anything_is_lost(
     monkeypatch.setattr(Journal, "append", append_and_add)
     run = run_preparation(*arguments(folder, 40, "--overwrite"))
     monkeypatch.undo()
-    assert run.returncode == 2
-    assert "out: holds thesis.tex, which no preparation wrote" in said(run)
+    assert_one_line(run, "out: holds thesis.tex, which no preparation wrote")
     (folder / "out/thesis.tex").unlink()
     assert {n: d for n, d in content(folder / "out").items() if ".prep" not in n} == before
     assert run_preparation(*arguments(folder, 40)).returncode == 0
@@ -226,7 +218,7 @@ def test_the_sample_is_drawn_again_and_moved_last(tmp_path, monkeypatch):
     assert second["imdb_crop/imdb.mat"] != first["imdb_crop/imdb.mat"]
     (tmp_path / "out/imdb_crop/mine.txt").write_text("mine")
     run = run_preparation(*command, "--overwrite")
-    assert "out: holds imdb_crop/mine.txt" in said(run)
+    assert_one_line(run, "out: holds imdb_crop/mine.txt")
     (tmp_path / "out/imdb_crop/mine.txt").unlink()
     assert run_preparation(*command, "--overwrite").returncode == 0
     assert content(tmp_path / "out") == first
@@ -235,14 +227,12 @@ def test_the_sample_is_drawn_again_and_moved_last(tmp_path, monkeypatch):
 def test_a_report_that_nobody_can_read_is_kept(folder):
     (folder / "out/report.json").write_text("[" * 100_000)
     run = run_preparation(*arguments(folder, 40, "--overwrite"))
-    assert run.returncode == 2
-    assert "is not what a preparation writes" in said(run)
+    assert_one_line(run, "is not what a preparation writes")
 
 
 def test_an_output_that_is_a_file_is_said(folder):
     run = run_preparation(*arguments(folder, 40), "--output_dir", folder / "imdb_crop/imdb.mat")
-    assert run.returncode == 2
-    assert "is a file, not a folder" in said(run)
+    assert_one_line(run, "is a file, not a folder")
 
 
 def test_a_csv_that_was_edited_does_not_hinder(folder, finished):

@@ -37,6 +37,7 @@ from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
+from tests.shared import assert_one_line, ran
 
 SMALL = Recipe(
     image_size=48,
@@ -388,8 +389,5 @@ def test_a_loss_that_is_no_number_ends_the_training_in_one_line(prepared_dir, tm
     assert not list((tmp_path / "run").glob("state*"))
 
 
-def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
-    assert main([str(tmp_path / "absent"), "--run_dir", str(tmp_path / "run")]) == 2
-    said = capsys.readouterr().err
-    assert "absent" in said
-    assert len(said.splitlines()) == 1
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
+    assert_one_line(ran(main, tmp_path / "absent", "--run_dir", tmp_path / "run"), "absent")

@@ -17,6 +17,7 @@ from imdb_wiki.networks import NETWORKS
 from imdb_wiki.training.compact.command import main
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 from tests.conftest import REPOSITORY
+from tests.shared import assert_one_line, ran
 
 # For each option values that make no training, and the outermost that do.
 WRONG_AND_RIGHT = {
@@ -80,11 +81,8 @@ def trained(tmp_path, monkeypatch) -> list[Recipe]:
     return recipes
 
 
-def run_command(*arguments: str) -> int:
-    try:
-        return main(["a", "--run_dir", "run", *arguments])
-    except SystemExit as ended:
-        return ended.code
+def run_command(*arguments: str) -> subprocess.CompletedProcess:
+    return ran(main, "a", "--run_dir", "run", *arguments)
 
 
 def test_each_option_has_its_values_here():
@@ -92,16 +90,14 @@ def test_each_option_has_its_values_here():
 
 
 @pytest.mark.parametrize("name", WRONG_AND_RIGHT)
-def test_a_number_out_of_its_range_is_one_line_before_anything_else(name, trained, capsys):
+def test_a_number_out_of_its_range_is_one_line_before_anything_else(name, trained):
     wrong, right = WRONG_AND_RIGHT[name]
     for text in wrong:
-        assert run_command(f"--{name}", *text.split(" ")) == 2, text
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1 and name in said, said
+        said = assert_one_line(run_command(f"--{name}", *text.split(" ")), name)
         assert "lambda" not in said
     assert not trained
     for text in right:
-        assert run_command(f"--{name}", text) == 0, text
+        assert run_command(f"--{name}", text).returncode == 0, text
     assert len(trained) == len(right)
 
 
@@ -163,13 +159,11 @@ def test_numbers_of_numpy_and_paths_become_what_json_holds():
         ),
     ],
 )
-def test_what_may_not_be_together_is_said(changes, said, trained, capsys):
+def test_what_may_not_be_together_is_said(changes, said, trained):
     with pytest.raises(InputError, match=said):
         Recipe(**changes)
     arguments = [text for name, value in changes.items() for text in (f"--{name}", str(value))]
-    assert run_command(*arguments) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert_one_line(run_command(*arguments), said)
     assert not trained
 
 
@@ -205,20 +199,19 @@ def test_the_command_makes_the_recipe_that_it_is_told(trained, capsys):
     ]
 
 
-def test_a_folder_that_is_not_prepared_is_said_and_the_run_folder_stays_free(trained, capsys):
-    assert main(["a", "bb", "--run_dir", "run"]) == 2
-    assert capsys.readouterr().err == "error: bb holds no train.csv: prepare it first\n"
+def test_a_folder_that_is_not_prepared_is_said_and_the_run_folder_stays_free(trained):
+    said = assert_one_line(ran(main, "a", "bb", "--run_dir", "run"))
+    assert said == "error: bb holds no train.csv: prepare it first"
     assert not Path("run").exists() and not trained
 
 
-def test_ctrl_c_in_a_training_says_how_to_go_on(monkeypatch, trained, capsys):
+def test_ctrl_c_in_a_training_says_how_to_go_on(monkeypatch, trained):
     def stopped(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["imdb_wiki.training.compact.train"], "train_compact", stopped)
-    assert run_command() == 130
-    said = "stopped; the same command goes on after the last whole epoch\n"
-    assert capsys.readouterr().err == said
+    said = assert_one_line(run_command(), code=130)
+    assert said == "stopped; the same command goes on after the last whole epoch"
 
 
 def test_wrong_options_are_said_before_tensorflow_is_imported():
