@@ -1,7 +1,9 @@
 import json
+import re
 
 from imdb_wiki.export.model_card import filled_card, main
 from tests.conftest import REPOSITORY
+from tests.shared import assert_one_line, ran
 
 METRICS = {
     "count": 1494,
@@ -41,7 +43,7 @@ def test_every_place_gets_its_table_and_nothing_else_changes():
     assert filled_card(card, {"Faces of mine": METRICS}) == card  # the places are still there
 
 
-def test_wrong_calls_end_with_one_line_and_exit_code_2(tmp_path, capsys):
+def test_wrong_calls_end_with_one_line_and_exit_code_2(tmp_path):
     (tmp_path / "card.md").write_text(CARD)
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     (tmp_path / "broken.json").write_text("{")
@@ -53,16 +55,18 @@ def test_wrong_calls_end_with_one_line_and_exit_code_2(tmp_path, capsys):
         (f"Other={tmp_path}/other.json", "other.json is no evaluation"),
         (f"Other={tmp_path}/absent.json", "absent.json"),
     ):
-        assert main([str(tmp_path / "card.md"), evaluation]) == 2
-        complaint = capsys.readouterr().err
-        assert said in complaint
-        assert len(complaint.splitlines()) == 1
+        assert_one_line(ran(main, tmp_path / "card.md", evaluation), said)
         assert (tmp_path / "card.md").read_text() == CARD
     assert main([str(tmp_path / "card.md"), f"Faces of mine={tmp_path}/metrics.json"]) == 0
     assert "4.68" in (tmp_path / "card.md").read_text()
 
 
-def test_the_shipped_card_has_places_and_says_what_the_weights_must_not_be_used_for():
+def test_the_shipped_card_can_be_filled_again():
     card = (REPOSITORY / "models/README.md").read_text(encoding="utf-8")
-    assert card.count("<!-- end -->") >= 8
-    assert "Do not use" in card
+    groups = ("by_age_decade", "by_gender", "by_race", "by_gender_and_decade")
+    measured = METRICS | {key: {"a group of faces": METRICS} for key in groups}
+    filled = filled_card(card, {"UTKFace": measured, "WIKI 64×64": measured})
+    # Both data sets in two tables; of each its groups.
+    assert filled.count("| UTKFace | 1,494 |") == filled.count("| WIKI 64×64 | 1,494 |") == 2
+    assert filled.count("| a group of faces | 1,494 | 4.68 (4.44–4.92) |") == 6
+    assert not re.search(r"\d\d–\d\d \| [\d,]+ \|", filled)  # none of the older rows is left

@@ -88,16 +88,12 @@ def test_a_seeded_run_repeats_exactly(finished, tmp_path):
     assert first["loss"].nunique() == len(first)
 
 
-def test_a_step_is_traced_once(frames, tmp_path, monkeypatch):
-    traced, train_step = [], keras.Model.train_step
-
-    def noted(model, data):
-        traced.append(model)
-        return train_step(model, data)
-
-    monkeypatch.setattr(keras.Model, "train_step", noted)
-    run(frames, tmp_path, epochs=1)
-    assert len(traced) == 1
+def test_a_network_made_ready_to_train_answers_as_before():
+    network = two_branch_cnn(**SMALL)
+    before = [weights.copy() for weights in network.get_weights()]
+    training.compile_two_branch(network, learning_rate=0.5)
+    for one, other in zip(before, network.get_weights(), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_run_leaves_its_history(finished):
