@@ -17,7 +17,8 @@ demo: .venv/main  ## the embedded sample from nothing to a trained network, in r
 
 # Three workers on two cores: while one waits, for a server or a killed process, two work.
 test: lint  ## lint and tests; what decides whether a change may land
-	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest -p tests.branches -n 3 --dist loadscope --no-loadscope-reorder \
+	  -m "not long"
 
 test-all: lint  ## the same with the long campaigns
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
