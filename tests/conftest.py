@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
