@@ -11,7 +11,7 @@ demo: .venv/main  ## the embedded sample from nothing to a trained network, in r
 	$(BIN)/python imdb_wiki_preparation.py --dataset sample --output_dir data/sample
 	run_dir=$$($(BIN)/python -c 'from imdb_wiki.results import new_run_dir; print(new_run_dir("$(RUN)"))') && \
 	$(BIN)/papermill imdb_wiki_gpu.ipynb $$run_dir/notebook.ipynb -p RUN_DIR $$run_dir -p READ_TEST_SPLIT True && \
-	$(BIN)/python -c 'import json; from imdb_wiki.metrics_text import summary; \
+	$(BIN)/python -c 'import json; from imdb_wiki.evaluation import summary; \
 	  print(summary(json.load(open("'$$run_dir'/metrics.json")))); \
 	  print("the executed notebook with all figures: '$$run_dir'/notebook.ipynb")'
 
