@@ -281,7 +281,7 @@ def test_a_folder_with_other_things_is_refused_and_left_alone(tmp_path):
     (tmp_path / "out/thesis.tex").write_text("years of work")
     arguments = ("--db_path", mat_path, "--output_dir", tmp_path / "out")
     for options in ((), ("--overwrite",)):
-        assert_one_line(run_preparation(*arguments, *options), "thesis.tex")
+        assert_one_line(run_preparation(*arguments, *options), "name another")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
