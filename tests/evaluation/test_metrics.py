@@ -318,3 +318,8 @@ def test_several_data_sets_may_have_a_race_label(monkeypatch):
     assert race.cat.categories.tolist() == ["Green", "Blue", "Red"]
     assert race[:3].tolist() == ["Blue", "Red", "Blue"]
     assert race[3:].isna().all()
+
+
+def test_the_genders_are_both_named_where_one_is_missing():
+    men = pd.DataFrame({"age": [30, 40], "gender": [1, 1]})
+    assert groups_of(men)["gender"].cat.categories.tolist() == ["female", "male"]

@@ -92,3 +92,9 @@ def test_an_interval_reaches_factor_times_spread_and_floor_to_both_sides():
     two[0, [30, 50]] = 0.5  # a standard deviation of 10 years
     low, high = age_interval(np.array([41]), two, {"factor": 2.0, "floor_years": 1.5})
     assert (low, high) == (pytest.approx([18]), pytest.approx([64]))
+
+
+def test_answers_beyond_0_to_100_have_intervals_within():
+    constants = {"factor": 1.0, "floor_years": 2.0}
+    low, high = age_interval(np.array([-9.0, 109.0]), np.eye(101)[[0, 100]], constants)
+    assert (low.tolist(), high.tolist()) == ([0, 100], [0, 100])

@@ -483,3 +483,10 @@ def test_narrow_stripes_lighten_a_shrunken_picture_by_their_share():
     stripes = np.zeros((80, 80, 3), np.uint8)
     stripes[:, ::4] = 200
     assert (square(stripes, 20) == 50).all()
+
+
+def test_what_the_decoder_says_of_an_image_is_passed_on():
+    bmp = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
+    bmp += struct.pack("<IiiHHIIiiII", 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(UnreadableImageError, match=r"^the decoder refuses it \(.*pixels.*\)$"):
+        decode(bmp, 200)
