@@ -159,6 +159,7 @@ def test_no_measure_of_unsigned_ages_wraps():
     assert metrics.age_mae_years(true_years, predicted_years) == 8
     assert metrics.age_bias_years(true_years, predicted_years) == -2
     assert metrics.cumulative_score(true_years, predicted_years, 6) == 0.5
+    assert metrics.cumulative_score(true_years, predicted_years, 10) == 1
 
 
 @pytest.mark.parametrize(
@@ -222,16 +223,20 @@ def test_people_are_their_identities_and_rows_without_one_their_own():
 
 
 def test_the_ends_are_those_of_the_same_persons_errors_and_right_answers():
-    frame = FRAME.assign(identity=["a", "b", "a", "c"])
-    scores = metrics.score(frame, PREDICTIONS, TRAIN)
+    people = np.repeat(np.arange(20), 2).astype(str)  # two photos each
+    frame = pd.concat([FRAME] * 10, ignore_index=True).assign(identity=people)
+    predictions = {name: np.concatenate([values] * 10) for name, values in PREDICTIONS.items()}
+    predictions["gender"][1::4] = (0.25, 0.75)
+    scores = metrics.score(frame, predictions, TRAIN)
     values = {
         "age_mae_years": [5.0, 6.0, 0.0, 1.0],
         "age_cs5": [True, False, True, True],
-        "gender_accuracy": [True, False, True, False],
+        "gender_accuracy": [True, True, True, False],
     }
     for name, value in values.items():
-        ends = metrics.bootstrap_interval(np.array(value), np.array(["a", "b", "a", "c"]))
+        ends = metrics.bootstrap_interval(np.tile(value, 10), people)
         assert (scores[f"{name}_low"], scores[f"{name}_high"]) == ends
+        assert ends[0] < scores[name] < ends[1]
     assert sum(name.endswith(("_low", "_high")) for name in scores) == 6
 
 

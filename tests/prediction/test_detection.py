@@ -192,6 +192,7 @@ def test_a_box_or_landmarks_without_extent_are_no_face(monkeypatch, box, points)
         ((1024, 768), (1024, 768)),
         ((2048, 1000), (1024, 500)),
         ((1, 2000), (1, 1024)),
+        ((2, 1), (320, 160)),
     ],
 )
 def test_photos_are_searched_at_sides_from_320_to_1024(monkeypatch, shape, searched):
