@@ -285,7 +285,9 @@ def test_photos_without_a_race_in_their_names_are_in_no_group_of_race():
     assert race.cat.categories.tolist() == ["White", "Black", "Asian", "Indian", "Others"]
     assert race[[0, 2]].tolist() == ["Asian", "White"]
     assert race[[1, 3]].isna().all()
-    assert "race" not in groups_of(FRAME.assign(source="nobody.jpg"))
+    named = groups_of(FRAME.assign(source="nobody.jpg"))
+    assert list(named) == ["age_decade", "gender", "gender_and_decade"]
+    assert list(groups_of(FRAME.assign(source=sources))) == [*named, "race"]
 
 
 def test_a_table_by_group_holds_the_groups_own_measures_and_none_of_the_training_split():
