@@ -238,6 +238,7 @@ def test_the_ends_are_those_of_the_same_persons_errors_and_right_answers():
         assert (scores[f"{name}_low"], scores[f"{name}_high"]) == ends
         assert ends[0] < scores[name] < ends[1]
     assert sum(name.endswith(("_low", "_high")) for name in scores) == 6
+    assert scores["gender_balanced_accuracy"] == 0.75  # half of the women, all of the men
 
 
 def test_a_training_split_of_women_alone_has_a_majority_too():
