@@ -70,8 +70,9 @@ def test_utkface_is_not_asked_for_scores_it_does_not_have():
         ]
     )
     settings = Settings(output_dir="out", dataset="utkface", photo_dir="UTKFace")
-    rules = first_broken_rule(table, settings)["rule"].tolist()
-    assert rules == ["", "bad_age", *["bad_name"] * 5]
+    broken = first_broken_rule(table, settings)
+    assert broken["rule"].tolist() == ["", "bad_age", *["bad_name"] * 5]
+    assert broken["detail"].tolist() == ["", "105", *[""] * 5]
 
 
 def test_every_rule_is_listed_in_its_order():
