@@ -146,7 +146,7 @@ def passing_photos(mat_path: Path, photo_dir: Path) -> list[str]:
 def plain_seconds_each(archive: Path, folder: Path) -> float:
     """The plain way's seconds for a photo of an archive, of which it gets some as files."""
     photos = open_photos(archive)
-    table = DATASETS["imdb"].read(photos, None).rows
+    table = DATASETS["imdb"].read(photos, Settings(output_dir="prepared", photo_dir=archive)).rows
     table = table[first_broken_rule(table, SETTINGS)["rule"] == ""]
     some = table.iloc[:: max(1, len(table) // PLAIN_PHOTOS)].assign(crop_name="")
     paths = []

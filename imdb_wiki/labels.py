@@ -5,6 +5,7 @@ import numpy as np
 # The data set's own encoding (0 female, 1 male); it is a label of the data, nothing more.
 FEMALE, MALE = 0, 1
 GENDER_NAMES = ("female", "male")  # index = encoding, and the names of the class folders
+UNLABELLED = "unlabelled"  # the class folder of faces without a gender label
 
 MIN_AGE_YEARS, MAX_AGE_YEARS = 0, 100
 AGES_YEARS = np.arange(MIN_AGE_YEARS, MAX_AGE_YEARS + 1)  # (101,)

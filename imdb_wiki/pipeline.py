@@ -28,18 +28,21 @@ _LABEL_COLUMNS = ("filename", "age", "gender")
 
 
 def read_split(
-    prepared_dirs: str | PathLike | Sequence[str | PathLike], split: str
+    prepared_dirs: str | PathLike | Sequence[str | PathLike], split: str, incomplete: bool = False
 ) -> pd.DataFrame:
     """Reads one split's CSV of one prepared folder or of several.
 
     Args:
         prepared_dirs: A folder that `imdb_wiki_preparation.py` wrote, or a list of them.
         split: `train`, `val` or `test`.
+        incomplete: Whether ages may be ranges, and labels missing. If not, such a row is an error:
+            who reads `age` never meets an empty one unprepared.
 
     Returns:
         One row an image, in the files' order: the CSV's columns (`age` in whole years, `gender`
         0 female, 1 male), `path`, the absolute path of the image, and `folder`, the prepared
-        folder as it was given.
+        folder as it was given. With `incomplete`, `age` and `gender` are floats, NaN where unknown,
+        and `age_low` and `age_high` are the ends of each age's range, equal where it is exact.
 
     Raises:
         FileNotFoundError: A folder or its CSV is missing.
@@ -54,7 +57,7 @@ def read_split(
     for number, place in enumerate(places):
         if place in places[:number]:
             raise InputError(f"{prepared_dirs[number]} is named twice among the prepared folders")
-    frames = [_read_one(Path(prepared_dir), split) for prepared_dir in prepared_dirs]
+    frames = [_read_one(Path(folder), split, incomplete) for folder in prepared_dirs]
     if not frames:
         raise InputError("no prepared folder was given")
     return pd.concat(frames, ignore_index=True)
@@ -80,7 +83,7 @@ def are_drawings(prepared_dirs: Sequence[str | PathLike]) -> bool:
     return False
 
 
-def _read_one(prepared_dir: Path, split: str) -> pd.DataFrame:
+def _read_one(prepared_dir: Path, split: str, incomplete: bool) -> pd.DataFrame:
     csv_path = prepared_dir / f"{split}.csv"
     if not csv_path.is_file():
         raise FileNotFoundError(f"no {split} split: {csv_path} does not exist")
@@ -101,19 +104,32 @@ def _read_one(prepared_dir: Path, split: str) -> pd.DataFrame:
     unnamed = (frame["filename"].str.strip() == "").to_numpy()
     if unnamed.any():
         raise InputError(f"{csv_path}, line {int(unnamed.argmax()) + 2}: it has no filename")
+    ends = [name for name in ("age_low", "age_high") if name in frame]
     for name, lowest, highest in (
-        ("age", MIN_AGE_YEARS, MAX_AGE_YEARS),
+        *((name, MIN_AGE_YEARS, MAX_AGE_YEARS) for name in ("age", *ends)),
         ("gender", FEMALE, MALE),
     ):
         numbers = pd.to_numeric(frame[name], errors="coerce")
-        bad = ~numbers.between(lowest, highest) | (numbers % 1 != 0)
+        # Only the preparation's own columns say that an empty cell is meant.
+        empty = (frame[name].isna() | (frame[name].astype(str).str.strip() == "")) & (
+            len(ends) == 2
+        )
+        bad = (~numbers.between(lowest, highest) | (numbers % 1 != 0)) & ~empty
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise InputError(
                 f"{csv_path}, line {row + 2}: {name} is {str(frame[name].iloc[row])!r}, "
                 f"not a whole number from {lowest} to {highest}"
             )
-        frame[name] = numbers.astype("int32")
+        if empty.any() and not incomplete and name in _LABEL_COLUMNS:
+            row = int(empty.to_numpy().argmax())
+            raise InputError(
+                f"{csv_path}, line {row + 2}: {name} is empty; ages that are ranges, and missing "
+                "labels, cannot be used here"
+            )
+        frame[name] = numbers.astype("float64" if incomplete or empty.any() else "int32")
+    if incomplete and not ends:
+        frame = frame.assign(age_low=frame["age"], age_high=frame["age"])
     crop_dir = prepared_dir.resolve() / "crop"
     paths = [str(crop_dir / name) for name in frame["filename"]]
     return frame.assign(path=paths, folder=str(prepared_dir))

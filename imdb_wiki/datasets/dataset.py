@@ -19,20 +19,56 @@ class PhotoSource(Protocol):
     def all_names(self) -> list[str]:
         """All files as sorted relative paths with forward slashes."""
 
+    def content(self, name: str) -> bytes:
+        """The content of a file of `all_names`; `InputError` if it is too large to be labels."""
+
+
+class ReadingOptions(Protocol):
+    """What a command line says about reading labels (`imdb_wiki.preparation.settings`)."""
+
+    @property
+    def db_path(self) -> Path | None:
+        """The file of labels, if it was named."""
+
+    @property
+    def file_column(self) -> str:
+        """A CSV file's column of the photos' paths."""
+
+    @property
+    def age_column(self) -> str:
+        """Its column of ages."""
+
+    @property
+    def gender_column(self) -> str:
+        """Its column of genders."""
+
+    @property
+    def person_column(self) -> str:
+        """Its column of people."""
+
+    @property
+    def gender_codes(self) -> str | None:
+        """What other genders mean."""
+
 
 class Table(NamedTuple):
     """The rows of a data set, one a photo, and what was found beside the photos.
 
     Attributes:
         rows: Columns `source` (the photo's path as the data set writes it), `age` (years; NaN:
-            unknown), `gender` (0 female, 1 male; NaN: unknown), `identity` (the person; "":
-            unknown), `face_score` (−inf: no face), `second_face_score` (NaN: no second face); where
-            labels are in file names, also `bad_name`, whether a name could not be read.
+            unknown or a range), `gender` (0 female, 1 male; NaN: unknown), `identity` (the person;
+            "": unknown), `face_score` (−inf: no face), `second_face_score` (NaN: no second face).
+            A data set may add `age_low` and `age_high` (years; the ends of a range, equal where the
+            age is exact, NaN: unknown), `race` (the data set's words; "": unknown),
+            `official_split` (`train`, `val` or `test`), and where texts could not be read
+            `bad_name` (whether), or `age_problem` and `gender_problem` (the text; "": none).
         passed_over: Files that are no photos by their names, and linked folders.
+        notes: How labels were read, a line each, for the report.
     """
 
     rows: pd.DataFrame
     passed_over: list[str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,24 +78,33 @@ class Dataset:
     Attributes:
         name: What `--dataset` calls it.
         help: What `--help` says of it, in some words.
-        read: Reads its rows, given where its photos are and what `--db_path` names (or None).
-        mat_name: The file of its labels, if it has one: then `--db_path` may name another.
+        read: Reads its rows, given where its photos are and what the command line says.
+        labels_name: The file of its labels, if it has one that `--db_path` may replace.
+        needs_db_path: Whether `--db_path` must be given.
         archive_url: Where its archive of photos can be fetched, for `--download`.
         has_face_scores: Whether a detector's scores say where there is no face, or a second one.
+        may_lack_labels: Whether a row may have no age or no gender; rows with neither are left out.
         lists_folder: Whether its rows are simply all photos that are there.
         is_drawn: Whether it needs no input, because it is drawn.
         race_names: Names of a race label, if it has one, in the order in which they are shown.
         race_of: Each row's race by its `source`, `(rows,)` of `(rows,)`; NaN where unknown or where
-            the source is another data set's.
+            the source is another data set's. None where rows have a column `race`.
     """
 
     name: str
     help: str
-    read: Callable[[PhotoSource, Path | None], Table]
-    mat_name: str | None = None
+    read: Callable[[PhotoSource, ReadingOptions], Table]
+    labels_name: str | None = None
+    needs_db_path: bool = False
     archive_url: str | None = None
     has_face_scores: bool = False
+    may_lack_labels: bool = False
     lists_folder: bool = False
     is_drawn: bool = False
     race_names: tuple[str, ...] = ()
     race_of: Callable[[pd.Series], pd.Series] | None = None
+
+
+def with_age_ranges(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a `Table` with `age_low` and `age_high`, which are the age where it has none."""
+    return rows if "age_low" in rows else rows.assign(age_low=rows["age"], age_high=rows["age"])

@@ -12,7 +12,7 @@ IMDB = Dataset(
     name="imdb",
     help="imdb.mat and its photos",
     read=partial(read_rows, "imdb"),
-    mat_name="imdb.mat",
+    labels_name="imdb.mat",
     archive_url=ARCHIVE_URL.format(dataset="imdb"),
     has_face_scores=True,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.datasets.dataset import PhotoSource, Table
+from imdb_wiki.datasets.dataset import PhotoSource, ReadingOptions, Table
 from imdb_wiki.datasets.mat_fields import with_fields
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import age_in_years
@@ -25,19 +25,19 @@ STRUCT_NAMES = ("imdb", "wiki")
 NUMBER_FIELDS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
 
 
-def read_rows(struct_name: str, photos: PhotoSource, db_path: Path | None) -> Table:
+def read_rows(struct_name: str, photos: PhotoSource, options: ReadingOptions) -> Table:
     """Reads the rows of IMDB or WIKI.
 
     Args:
         struct_name: `imdb` or `wiki`.
         photos: Where its photos are.
-        db_path: The .mat; None if it is beside the photos.
+        options: `db_path` names the .mat; None if it is beside the photos.
 
     Raises:
         InputError: It cannot be read.
     """
-    if db_path:
-        mat, path = read_mat(db_path), db_path
+    if options.db_path:
+        mat, path = read_mat(options.db_path), options.db_path
     else:
         mat, path = photos.mat(f"{struct_name}.mat"), photos.path / f"{struct_name}.mat"
     try:

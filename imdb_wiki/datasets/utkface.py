@@ -4,14 +4,13 @@
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.datasets.dataset import Dataset, PhotoSource, Table
-from imdb_wiki.errors import InputError
-from imdb_wiki.images.names import file_names, is_image_name
+from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.listed import photos_and_others
+from imdb_wiki.images.names import file_names
 
 _NAME = re.compile(r"^(?P<age>[0-9]{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<taken>[0-9]+)\.")
 # The race labels' names, by their number in the file name; the data set's words, not ours.
@@ -19,21 +18,18 @@ RACE_NAMES = ("White", "Black", "Asian", "Indian", "Others")
 _TIME_DIGITS = 17  # of UTKFace's own files; other people's, named likewise, may mean no race
 
 
-def read_rows(photos: PhotoSource, db_path: Path | None) -> Table:
+def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     """Reads the names of all photos that are there.
 
     Args:
         photos: Where they are.
-        db_path: Not used: there is no file of labels.
+        options: Not used: there is no file of labels.
 
     Raises:
         InputError: There is no photo.
     """
-    names = photos.all_names()
-    images = [name for name in names if is_image_name(name)]
-    if not images:
-        raise InputError(f"{photos.path}: holds no images")
-    return Table(table_of_utkface(images), [name for name in names if not is_image_name(name)])
+    images, others = photos_and_others(photos)
+    return Table(table_of_utkface(images), others)
 
 
 def table_of_utkface(names: list[str]) -> pd.DataFrame:

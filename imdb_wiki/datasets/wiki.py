@@ -12,7 +12,7 @@ WIKI = Dataset(
     name="wiki",
     help="wiki.mat and its photos",
     read=partial(read_rows, "wiki"),
-    mat_name="wiki.mat",
+    labels_name="wiki.mat",
     archive_url=ARCHIVE_URL.format(dataset="wiki"),
     has_face_scores=True,
 )

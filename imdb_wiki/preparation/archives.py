@@ -30,6 +30,7 @@ _TAR_EXTENSIONS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )
+_LABEL_ENDINGS = (".mat", ".csv", ".txt")  # kept in memory: a compressed archive is read once
 _MAX_EXTENSION_BYTES = 1_000_000  # a header may claim gigabytes, which tarfile would read
 _MAX_COMMON_FIELDS = 1_000  # of all members, which tarfile keeps
 
@@ -108,6 +109,18 @@ class _Archive:
         with _damage_said(self.path):
             return self._mat_content(wanted)
 
+    def content(self, name: str) -> bytes:
+        """The content of a file of labels, by its name in `all_names`.
+
+        Raises:
+            InputError: It is damaged or too large to be one.
+        """
+        name = self._root + name
+        if self._members[name].size > MAX_MAT_BYTES:
+            raise InputError(f"{self.path}: its {name} has more than {MAX_MAT_BYTES:,} bytes")
+        with _damage_said(self.path):
+            return self._mat_content(name)
+
     def all_names(self) -> list[str]:
         """All files as sorted paths, without the one folder that all lie in."""
         return sorted(name.removeprefix(self._root) for name in self._members)
@@ -166,7 +179,7 @@ class TarPhotos(_Archive):
     def _add(self, name: str, member: tarfile.TarInfo) -> None:
         # Of a compressed archive the offset counts uncompressed bytes.
         self._members[name] = Region(str(self.path), member.offset_data, member.size)
-        if self._mode != "r:" and base_name(name) in MAT_NAMES:
+        if self._mode != "r:" and name.lower().endswith(_LABEL_ENDINGS):
             kept_bytes = sum(map(len, self._mats.values()))
             if kept_bytes + member.size <= MAX_MAT_BYTES:
                 self._mats[member.offset_data] = self._content(member)
@@ -175,7 +188,9 @@ class TarPhotos(_Archive):
         if self._mode == "r:":
             return super()._mat_content(name)
         if self._members[name].offset not in self._mats:
-            raise InputError(f"{self.path}: its .mat files have over {MAX_MAT_BYTES:,} bytes")
+            raise InputError(
+                f"{self.path}: its files of labels have over {MAX_MAT_BYTES:,} bytes together"
+            )
         return self._mats[self._members[name].offset]
 
     def jobs(self, photos: pd.DataFrame) -> Iterator[Job]:

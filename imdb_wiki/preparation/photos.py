@@ -54,6 +54,14 @@ class PhotoFolder:
             raise InputError(f"{self.path}: {lacks_mat(name, inside)}")
         return read_mat(self.path / name)
 
+    def content(self, name: str) -> bytes:
+        """The content of a file of labels.
+
+        Raises:
+            InputError: It is too large to be one.
+        """
+        return read_mat(self.path / name)
+
     def all_names(self) -> list[str]:
         """All files as sorted relative paths with forward slashes; of linked folders the names.
 

@@ -39,7 +39,13 @@ from imdb_wiki.preparation.rules import (
     repeated_rows,
 )
 from imdb_wiki.preparation.settings import Settings
-from imdb_wiki.preparation.splits import listed_splits, person_numbers, split_groups, split_shares
+from imdb_wiki.preparation.splits import (
+    listed_splits,
+    official_splits,
+    person_numbers,
+    split_groups,
+    split_shares,
+)
 from imdb_wiki.split_lists import is_listed, read_split_list
 
 # Small enough that little is lost when a run is killed and all workers end together, large enough
@@ -104,7 +110,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
                 assert settings.photo_dir, "`Settings` refuses to do without, or fills it in"
                 inputs = _read(settings, settings.photo_dir)
             stack.enter_context(journal.begun())
-            photos, (table, passed_over) = inputs or _read(
+            photos, (table, passed_over, notes) = inputs or _read(
                 settings, _draw_sample(journal, settings.seed)
             )
             journal.check_table(_fingerprint(table))
@@ -114,6 +120,8 @@ def prepare(settings: Settings) -> dict[str, Any]:
             journal.give_up()
             raise
         report["passed_over"] = {"count": len(passed_over), "examples": passed_over[:3]}
+        if notes:
+            report["labels_read_as"] = list(notes)
         journal.finish(report)
         return report
 
@@ -127,7 +135,7 @@ def _timed(seconds: dict[str, float], step: str) -> Generator[None]:
 
 def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
     photos = open_photos(photo_dir)
-    return photos, settings.source.read(photos, settings.db_path)
+    return photos, settings.source.read(photos, settings)
 
 
 def _prepare_table(
@@ -154,6 +162,8 @@ def _prepare_table(
         kept = _without_duplicates(table, settings)
         same_pictures = _same_pictures(kept, journal)
     with _timed(seconds, "split"):
+        if settings.split_by == "official" and "official_split" not in kept:
+            raise NothingLeftError(f"--split_by official: {settings.dataset} has no such splits")
         by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
         groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
         groups = joined(groups, same_pictures.values())
@@ -207,8 +217,9 @@ def _refuse_nested_folders(settings: Settings) -> None:
 
 def _fingerprint(table: pd.DataFrame) -> str:
     digest = hashlib.blake2b("\0".join(table["source"]).encode(errors="surrogatepass"))
-    for column in ("age", "gender"):
-        digest.update(table[column].to_numpy(np.float64).tobytes())
+    for column in ("age", "gender", "age_low", "age_high"):
+        if column in table:
+            digest.update(table[column].to_numpy(np.float64).tobytes())
     return digest.hexdigest()
 
 
@@ -312,6 +323,10 @@ def _split(
     if listed is not None:
         wanted, reason = list(SPLIT_NAMES), f"of those that {settings.split_file} lists"
         split = listed_splits(groups, kept["source"], listed)
+    elif settings.split_by == "official":
+        wanted = [name for name in SPLIT_NAMES if (table["official_split"] == name).any()]
+        reason = "as the data set deals its photos"
+        split = official_splits(groups, kept["official_split"], wanted)
     else:
         shares = split_shares(settings.split_ratio, settings.test_ratio)
         wanted = list(shares)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import PART_ENDING, parse_json, part_of
-from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES, UNLABELLED
 from imdb_wiki.layout import CROP_NAME, REPORT_NAME, TEST_READINGS_FILE
 
 WORK_NAME = ".preparing"  # the folder of a preparation that is not finished
@@ -22,9 +22,10 @@ _FILE_NAMES = (
     *(*(f"{split}.csv" for split in SPLIT_NAMES), "rejects.csv"),
     TEST_READINGS_FILE,
 )
+_CLASS_FOLDERS = (*GENDER_NAMES, UNLABELLED)
 # The files in each folder, as regular expressions.
 _FOLDER_FILES = {
-    CROP_NAME: rf"(?:{'|'.join(SPLIT_NAMES)})/(?:{'|'.join(GENDER_NAMES)})/[^/]+\.jpg",
+    CROP_NAME: rf"(?:{'|'.join(SPLIT_NAMES)})/(?:{'|'.join(_CLASS_FOLDERS)})/[^/]+\.jpg",
     "figures": rf"preparation\.png(?:{re.escape(PART_ENDING)})?",
 }
 _SAMPLE_FILES = {SAMPLE_NAME: r"imdb\.mat|[0-9]{2}/[^/]+\.jpg"}

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from imdb_wiki.datasets.dataset import with_age_ranges
 from imdb_wiki.files import write_whole
-from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES, UNLABELLED
 from imdb_wiki.layout import CROP_NAME
 from imdb_wiki.preparation.journal import Journal
 from imdb_wiki.preparation.prepared_folder import SAMPLE_NAME
@@ -15,13 +15,20 @@ from imdb_wiki.preparation.prepared_folder import SAMPLE_NAME
 def with_filenames(kept: pd.DataFrame) -> pd.DataFrame:
     """Adds each crop's final path below `crop/`; genders and ages become whole numbers.
 
+    What is unknown stays empty, and the ages' ranges are added.
+
     Args:
         kept: the kept rows with their `split`.
     """
-    gender = kept["gender"].astype(int)
-    gender_name = np.array(GENDER_NAMES)[gender]
-    filename = kept["split"] + "/" + gender_name + "/" + kept["crop_name"]
-    return kept.assign(filename=filename, gender=gender, age=kept["age"].astype(int))
+    folder = kept["gender"].map(dict(enumerate(GENDER_NAMES))).fillna(UNLABELLED)
+    kept = kept.assign(filename=kept["split"] + "/" + folder + "/" + kept["crop_name"])
+    columns = ["age", "gender"]
+    if kept[columns].isna().any(axis=None):
+        kept = with_age_ranges(kept)
+        columns += ["age_low", "age_high"]
+    elif "age_low" in kept:  # all are exact, and both labels are there: `age` says all
+        kept = kept.drop(columns=["age_low", "age_high"])
+    return kept.astype(dict.fromkeys(columns, "Int64"))
 
 
 def publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_dir: Path) -> None:
@@ -41,9 +48,12 @@ def publish(table: pd.DataFrame, kept: pd.DataFrame, journal: Journal, output_di
     for split in kept["split"].unique():
         for gender_name in GENDER_NAMES:
             (output_dir / CROP_NAME / split / gender_name).mkdir(parents=True, exist_ok=True)
+        if kept["gender"].isna().any():
+            (output_dir / CROP_NAME / split / UNLABELLED).mkdir(exist_ok=True)
     for crop_name, filename in zip(kept["crop_name"], kept["filename"], strict=True):
         journal.publish(crop_name, f"{output_dir}/{CROP_NAME}/{filename}")
     columns = ["filename", "age", "gender", "identity", "face_score", "source"]
+    columns += [name for name in ("age_low", "age_high", "race") if name in kept]
     for split in SPLIT_NAMES:
         rows = kept.loc[kept["split"] == split, columns]
         if len(rows):

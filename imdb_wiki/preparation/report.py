@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES
+from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES, UNLABELLED
 from imdb_wiki.preparation.rules import rule_names
 
 if TYPE_CHECKING:
@@ -45,13 +45,15 @@ def preparation_report(
                 "images": len(rows),
                 "people": int(rows.loc[rows["identity"] != "", "identity"].nunique()),
                 **{name: int((rows["gender"] == g).sum()) for g, name in enumerate(GENDER_NAMES)},
-                "mean_age_years": round(float(rows["age"].mean()), 2),
+                "mean_age_years": _mean_age_years(rows),
             }
+            if rows["gender"].isna().any():
+                splits[split][UNLABELLED] = int(rows["gender"].isna().sum())
     return {
         "rows": len(table),
         "rejected": {rule: int(counts.get(rule, 0)) for rule in rule_names()},
         "kept": len(kept),
-        "mean_age_years": round(float(kept["age"].mean()), 2),
+        "mean_age_years": _mean_age_years(kept),
         "split_by": "identity" if by_identity else "image",
         "splits": splits,
         "seconds": {step: round(value, 3) for step, value in seconds.items()},
@@ -61,6 +63,19 @@ def preparation_report(
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },
     }
+
+
+def ages_or_middles(rows: pd.DataFrame) -> pd.Series:
+    """Each row's age in years, `(rows,)`, or the middle of its range; NaN where it is unknown."""
+    ages = rows["age"].astype(float)
+    if "age_low" in rows:
+        ages = ages.fillna(rows[["age_low", "age_high"]].astype(float).mean(axis=1))
+    return ages
+
+
+def _mean_age_years(rows: pd.DataFrame) -> float | None:
+    mean = ages_or_middles(rows).mean()
+    return None if np.isnan(mean) else round(float(mean), 2)
 
 
 def rejected_text(table: pd.DataFrame) -> str:
@@ -86,7 +101,9 @@ def report_text(report: dict[str, Any]) -> str:
     lines += [f"{'split':<8}{'images':>9}{'female':>9}{'male':>9}{'people':>9}{'mean age':>10}"]
     lines += [
         f"{name:<8}{s['images']:>9,}{s['female']:>9,}{s['male']:>9,}"
-        f"{s['people'] or '-':>9}{s['mean_age_years']:>10.2f}"
+        f"{s['people'] or '-':>9}"
+        + (f"{'-':>10}" if s["mean_age_years"] is None else f"{s['mean_age_years']:>10.2f}")
+        + (f"  {s[UNLABELLED]:,} without gender" if UNLABELLED in s else "")
         for name, s in report["splits"].items()
     ]
     links = report["same_picture_links"]
@@ -96,6 +113,8 @@ def report_text(report: dict[str, Any]) -> str:
         f"{links['near_identical']:,} near-identical",
         "",
     ]
+    if notes := report.get("labels_read_as"):
+        lines += ["labels were read as:", *(f"  {note}" for note in notes), ""]
     if passed_over := report["passed_over"]["count"]:
         examples = ", ".join(report["passed_over"]["examples"])
         lines += [f"{passed_over:,} files are no photos by their names: {examples}", ""]
@@ -125,24 +144,34 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
     from imdb_wiki.plots.faces import draw_faces
     from imdb_wiki.plots.style import FACE_INCHES, FACES_A_ROW, PAGE_INCHES, STYLE
 
-    kept = kept.assign(path=[crop_dir / name for name in kept["filename"]])
-    chosen = [_from_youngest_to_oldest(rows, FACES_A_ROW) for _, rows in kept.groupby("gender")]
+    paths = [crop_dir / name for name in kept["filename"]]
+    shown = kept.assign(path=paths, age=ages_or_middles(kept))
+    shown["gender"] = shown["gender"].astype(float)
+    folders = shown["filename"].str.split("/").str[1]
+    chosen = [_from_youngest_to_oldest(rows, FACES_A_ROW) for _, rows in shown.groupby(folders)]
     rules = sum(count > 0 for count in report["rejected"].values())
     heights = [3.0, 0.9 + 0.28 * rules, 0.3 + (FACE_INCHES + 0.2) * len(chosen)]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(PAGE_INCHES, sum(heights)), layout="constrained")
         ages, rows, grids = figure.subfigures(3, 1, squeeze=False, height_ratios=heights).flat
-        draw_ages(ages, {s: kept[kept["split"] == s] for s in report["splits"]})
+        draw_ages(ages, {s: shown[shown["split"] == s] for s in report["splits"]})
         draw_rules(rows, report["rejected"], report["kept"])
         grids.suptitle("kept faces from the youngest to the oldest", x=0.01, ha="left")
         grid = grids.subplots(len(chosen), FACES_A_ROW, squeeze=False)
         for row, part in zip(grid, chosen, strict=True):
-            captions = [
-                f"{age:.0f} · {GENDER_NAMES[int(gender)]}"
-                for age, gender in zip(part["age"], part["gender"], strict=True)
-            ]
-            draw_faces(figure, row, part["path"], captions)
+            draw_faces(figure, row, part["path"], map(_caption, part.itertuples()))
     return figure
+
+
+def _caption(face: Any) -> str:
+    """What is known of a face: `34 · female`, `20–29`, `male`."""
+    known = []
+    if not pd.isna(face.age):
+        exact = getattr(face, "age_low", face.age) == getattr(face, "age_high", face.age)
+        known.append(f"{face.age:.0f}" if exact else f"{face.age_low}–{face.age_high}")
+    if not pd.isna(face.gender):
+        known.append(GENDER_NAMES[int(face.gender)])
+    return " · ".join(known)
 
 
 def _from_youngest_to_oldest(rows: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.datasets.dataset import with_age_ranges
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
 from imdb_wiki.preparation.crop_names import leads_outside
 from imdb_wiki.preparation.crops import MISSING_FILE, UNREADABLE_IMAGE
@@ -16,7 +17,7 @@ from imdb_wiki.preparation.settings import Settings
 REPEATED_ROW, CONTRADICTING_DUPLICATE = "repeated_row", "contradicting_duplicate"
 
 # A rule's function gets the rows of a `Table` and the settings. It returns which rows are left out,
-# `(rows,)`, and the detail that `rejects.csv` gives of them: one text, or `(rows,)` numbers.
+# `(rows,)`, and the detail that `rejects.csv` gives of them: a text, or `(rows,)` numbers or texts.
 TableRule = Callable[[pd.DataFrame, Settings], tuple[pd.Series, pd.Series | str]]
 _TABLE_RULES: list[tuple[str, TableRule]] = []
 
@@ -62,12 +63,40 @@ def _second_face(table: pd.DataFrame, settings: Settings):
 
 @rule("no_gender")
 def _no_gender(table: pd.DataFrame, settings: Settings):
-    return ~table["gender"].isin([FEMALE, MALE]), table["gender"]
+    is_gender, is_missing = table["gender"].isin([FEMALE, MALE]), table["gender"].isna()
+    return ~is_gender & ~(is_missing & settings.source.may_lack_labels), table["gender"]
+
+
+@rule("no_gender")
+def _unreadable_gender(table: pd.DataFrame, settings: Settings):
+    problem = table.get("gender_problem", pd.Series("", table.index))
+    return problem != "", problem
+
+
+@rule("bad_age")
+def _unreadable_age(table: pd.DataFrame, settings: Settings):
+    problem = table.get("age_problem", pd.Series("", table.index))
+    return problem != "", problem
 
 
 @rule("bad_age")
 def _bad_age(table: pd.DataFrame, settings: Settings):
-    return ~table["age"].between(MIN_AGE_YEARS, MAX_AGE_YEARS), table["age"]  # nor is NaN between
+    ends = with_age_ranges(table)
+    low, high = ends["age_low"], ends["age_high"]
+    is_missing = low.isna() & high.isna()
+    is_age = (low >= MIN_AGE_YEARS) & (low <= high) & (high <= MAX_AGE_YEARS)  # False for NaN
+    detail = table["age"]
+    if "age_low" in table:
+        ends = zip(low, high, strict=True)
+        texts = [f"{a:g}" if a == b else f"{a:g}-{b:g}" for a, b in ends]
+        detail = pd.Series(texts, table.index, dtype=object)
+    return ~is_age & ~(is_missing & settings.source.may_lack_labels), detail
+
+
+@rule("no_label")
+def _no_label(table: pd.DataFrame, settings: Settings):
+    no_age = with_age_ranges(table)["age_low"].isna()
+    return no_age & table["gender"].isna(), "neither age nor gender"
 
 
 @rule(MISSING_FILE)
@@ -106,7 +135,8 @@ def first_broken_rule(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
             detail[rows] = values
             continue
         codes, different = pd.factorize(values[rows], use_na_sentinel=False)
-        detail[rows] = np.array([f"{value:g}" for value in different], dtype=object)[codes]
+        texts = [value if isinstance(value, str) else f"{value:g}" for value in different]
+        detail[rows] = np.array(texts, dtype=object)[codes]
     return pd.DataFrame({"rule": rule, "detail": detail}, index=table.index, dtype=str)
 
 
@@ -121,6 +151,7 @@ def repeated_rows(table: pd.DataFrame) -> pd.Series:
         `(rows,)` whether the row repeats an earlier one.
     """
     passed = table["rule"] == ""
-    return passed & table[passed].duplicated(["source", "age", "gender"]).reindex(
+    labels = ["source", "gender", "age_low", "age_high"]
+    return passed & with_age_ranges(table[passed]).duplicated(labels).reindex(
         table.index, fill_value=False
     )

@@ -9,10 +9,11 @@ from typing import Any
 
 from imdb_wiki.command import number, one_of, whole_number
 from imdb_wiki.datasets import DATASETS, Dataset
+from imdb_wiki.datasets.label_texts import gender_codes
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import REQUIRED, option, read_options, switch
 
-_FOLDERS, _DOWNLOAD = "input and output", "download"
+_FOLDERS, _COLUMNS, _DOWNLOAD = "input and output", "columns of --dataset csv", "download"
 _CROPS, _SPLITS, _MACHINE = "rules and crops", "splits", "machine"
 
 
@@ -38,7 +39,7 @@ class Settings:
     dataset: str = option(
         "imdb",
         one_of(*DATASETS),
-        "|".join(DATASETS),
+        "NAME",
         "what the input is; "
         + "; ".join(f"{dataset.name}: {dataset.help}" for dataset in DATASETS.values()),
         _FOLDERS,
@@ -47,7 +48,8 @@ class Settings:
         None,
         Path,
         "FILE",
-        "the .mat (default: imdb_crop/imdb.mat or wiki_crop/wiki.mat; of an archive, its own)",
+        "the labels: a .mat, or for --dataset csv a CSV file (default: imdb_crop/imdb.mat or "
+        "wiki_crop/wiki.mat; of an archive, its own)",
         _FOLDERS,
     )
     photo_dir: Path | None = option(
@@ -64,6 +66,26 @@ class Settings:
         "",
         "replace the preparation in --output_dir, which stays until all new crops are made",
         _FOLDERS,
+    )
+    file_column: str = option(
+        "file", str, "NAME", "the photo's path in --photo_dir; must be there", _COLUMNS
+    )
+    age_column: str = option(
+        "age", str, "NAME", "the age: 34, 34.5, a range such as 20-29, 60+, or empty", _COLUMNS
+    )
+    gender_column: str = option(
+        "gender", str, "NAME", "the gender: female or male, f or m, or empty", _COLUMNS
+    )
+    person_column: str = option(
+        "person", str, "NAME", "who it is: no person gets into two splits", _COLUMNS
+    )
+    gender_codes: str | None = option(
+        None,
+        gender_codes,
+        "CODES",
+        "what other genders mean, such as 0=female,1=male (default: none; numbers are refused)",
+        _COLUMNS,
+        is_text=True,
     )
     download: bool = option(
         False,
@@ -123,9 +145,10 @@ class Settings:
     )
     split_by: str = option(
         "identity",
-        one_of("identity", "image"),
-        "identity|image",
-        "identity: no person is in two splits; image: only no picture is",
+        one_of("identity", "image", "official"),
+        "identity|image|official",
+        "identity: no person is in two splits; image: only no picture is; official: as the data "
+        "set deals its photos",
         _SPLITS,
     )
     split_file: Path | None = option(
@@ -173,15 +196,19 @@ class Settings:
             "leave no images for validation",
         )
         yield (
-            self.source.lists_folder and self.photo_dir is None,
+            self.photo_dir is None and not (self.source.is_drawn or self.source.labels_name),
             f"argument --photo_dir: needed with --dataset {self.dataset}, it is its folder",
+        )
+        yield (
+            self.source.needs_db_path and self.db_path is None,
+            f"argument --db_path: needed with --dataset {self.dataset}, it is the file of labels",
         )
         yield (
             self.source.is_drawn and self.photo_dir is not None,
             f"argument --photo_dir: not with --dataset {self.dataset}, which is drawn",
         )
         for name, value, needed in (
-            ("db_path", self.db_path, "mat_name"),
+            ("db_path", self.db_path, "labels_name"),
             ("download", self.download, "archive_url"),
         ):
             takers = [dataset.name for dataset in DATASETS.values() if getattr(dataset, needed)]
@@ -201,8 +228,8 @@ class Settings:
         if self.download and (self.photo_dir is None or self.photo_dir.is_dir()):
             fill_in("photo_dir", (self.photo_dir or Path()) / f"{self.dataset}_crop.tar")
         photos_in_folder = self.photo_dir is None or self.photo_dir.is_dir()
-        if self.source.mat_name and photos_in_folder:  # an archive brings its .mat along
-            db_path = self.db_path or Path(f"{self.dataset}_crop", self.source.mat_name)
+        if self.source.labels_name and photos_in_folder:  # an archive brings its .mat along
+            db_path = self.db_path or Path(f"{self.dataset}_crop", self.source.labels_name)
             fill_in("db_path", db_path)
             fill_in("photo_dir", self.photo_dir or db_path.parent)
 
@@ -213,8 +240,13 @@ class Settings:
         """
         others = ("output_dir", "overwrite", "download", "url", "sha256", "workers")
         by_content = ("db_path", "photo_dir", "split_file")
+        # Preparations of before these were options have none of them.
+        later = ("file_column", "age_column", "gender_column", "person_column", "gender_codes")
         values = {
-            name: value for name, value in vars(self).items() if name not in (*others, *by_content)
+            name: value
+            for name, value in vars(self).items()
+            if name not in (*others, *by_content)
+            and not (name in later and value == type(self).__dataclass_fields__[name].default)
         }
         values["split_file_blake2b"] = self.split_file and _file_digest(self.split_file)
         values["photo_dir"] = str(self.photo_dir.resolve()) if self.photo_dir else None

@@ -65,6 +65,23 @@ def listed_splits(
     return split_of_group[group_of_row]
 
 
+def official_splits(groups: np.ndarray, official: pd.Series, wanted: list[str]) -> np.ndarray:
+    """Assigns groups as the data set deals its photos; the same picture in two splits to the last.
+
+    Args:
+        groups: `(rows,)` integers; rows with the same number stay together.
+        official: `(rows,)` names of splits.
+        wanted: the names, training first.
+
+    Returns:
+        `(rows,)` index in `wanted` of each row's split.
+    """
+    _, group_of_row = np.unique(groups, return_inverse=True)
+    split_of_group = np.zeros(group_of_row.max() + 1, dtype=np.int64)
+    np.maximum.at(split_of_group, group_of_row, official.map(wanted.index).to_numpy(np.int64))
+    return split_of_group[group_of_row]
+
+
 def person_numbers(identity: pd.Series) -> np.ndarray:
     """Numbers the people: equal identities get the same number, each empty one a new number.
 

@@ -5,12 +5,12 @@ import csv
 import fcntl
 import io
 import os
-import re
 from collections.abc import Generator, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 
 from imdb_wiki.command import tell
+from imdb_wiki.csv_files import read_csv_table
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import write_whole
 from imdb_wiki.layout import TEST_READINGS_FILE
@@ -63,7 +63,7 @@ def _append(csv_path: Path, row: Mapping[str, object]) -> None:
     csv_path = csv_path.resolve()  # a link stays a link
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(csv_path.parent):
-        columns, rows = _read_table(csv_path) if csv_path.exists() else ([], [])
+        columns, rows = read_csv_table(csv_path) if csv_path.exists() else ([], [])
         _refuse_other_kind(csv_path, columns, row)
         columns += [name for name in row if name not in columns]
         text = io.StringIO()
@@ -84,7 +84,7 @@ def refuse_other_table(csv_path: Path, row: Iterable[str]) -> None:
         InputError: It is damaged or holds something else, such as the rows of a prepared folder.
     """
     if csv_path.exists():
-        _refuse_other_kind(csv_path, _read_table(csv_path)[0], row)
+        _refuse_other_kind(csv_path, read_csv_table(csv_path)[0], row)
 
 
 def _refuse_other_kind(csv_path: Path, columns: list[str], row: Iterable[str]) -> None:
@@ -105,47 +105,6 @@ def _locked(folder: Path) -> Generator[None]:
         os.close(descriptor)  # which unlocks
 
 
-def _read_table(csv_path: Path) -> tuple[list[str], list[dict]]:
-    """Reads a table that a spreadsheet may have saved; returns its columns and rows.
-
-    Raises:
-        InputError: It is no table, or a damaged one: written again, it would lose something.
-    """
-    text = _decoded(csv_path.read_bytes())
-    if "\0" in text:
-        raise InputError(f"{csv_path} is no CSV table")
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        rows = [row for row in reader if any(row)]
-    except csv.Error as error:
-        raise InputError(f"{csv_path} is damaged in line {reader.line_num}: {error}") from error
-    if not rows:
-        return [], []
-    if delimiter != ",":  # then the comma is the decimal mark
-        rows = [[re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in row] for row in rows]
-    width = max(map(len, rows))
-    filled = [row + [""] * (width - len(row)) for row in rows]
-    columns = {}  # by name, the cells; a name of its own for each column that holds something
-    for number, (name, *cells) in enumerate(zip(*filled, strict=True), start=1):
-        if name or any(cells):
-            unique = name if name and name not in columns else f"{name or 'remark'}_{number}"
-            columns[unique] = cells
-    names, cells = list(columns), zip(*columns.values(), strict=True)
-    return names, [dict(zip(names, row, strict=True)) for row in cells]
-
-
-def _decoded(data: bytes) -> str:
-    """The text of a file that Windows' spreadsheets may have written."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
-
-
 def count_test_reading(prepared_dirs: list[str | PathLike], model: str | PathLike) -> list[str]:
     """Notes that test splits were read, and says how often that was.
 
@@ -164,7 +123,7 @@ def count_test_reading(prepared_dirs: list[str | PathLike], model: str | PathLik
         path = folder / TEST_READINGS_FILE
         try:
             _append(path, {"time": now(), "model": str(model)})
-            count = len(_read_table(path)[1])
+            count = len(read_csv_table(path)[1])
         except (OSError, InputError) as error:  # a folder may be read-only, such as a shared one
             why = error.strerror if isinstance(error, OSError) else error
             sentences.append(f"{path} cannot be written ({why}): not counted")

@@ -3,6 +3,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,11 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.parallel import CrashError, run_apart
 from imdb_wiki.preparation.photos import PhotoFolder
 from tests.preparation.originals import good_row, people, struct_of, write_original
+
+
+def labels_in(path: Path | None) -> SimpleNamespace:
+    """What a command line says about reading labels."""
+    return SimpleNamespace(db_path=path)
 
 
 def test_imdb_becomes_one_table(tmp_path):
@@ -177,7 +183,7 @@ def test_the_mat_that_is_named_goes_before_the_one_beside_the_photos(tmp_path, r
     write_original(tmp_path / "wiki_crop", [good_row(0, 1)], "wiki")
     named = write_original(tmp_path / "elsewhere", [good_row(1, 2), good_row(2, 2)], "wiki")
     photos = PhotoFolder(tmp_path / "wiki_crop")
-    beside, other = read_rows("wiki", photos, None), read_rows("wiki", photos, named)
+    beside, other = (read_rows("wiki", photos, labels_in(path)) for path in (None, named))
     assert beside.rows["identity"].tolist() == ["Person 1"]
     assert other.rows["identity"].tolist() == ["Person 2", "Person 2"]
     assert beside.passed_over == other.passed_over == []
@@ -189,7 +195,7 @@ def test_errors_of_a_mat_name_the_file(tmp_path, run_here, is_named):
     path = write_original(tmp_path, [good_row(0, 1)], "wiki")
     path = path.rename(tmp_path / "imdb.mat")
     with pytest.raises(InputError, match=rf"^{path}: holds no struct 'imdb', but 'wiki'"):
-        read_rows("imdb", PhotoFolder(tmp_path), path if is_named else None)
+        read_rows("imdb", PhotoFolder(tmp_path), labels_in(path if is_named else None))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +212,7 @@ def test_a_reader_that_ends_is_said_in_one_line(tmp_path, monkeypatch, error, sa
     monkeypatch.setattr(matlab, "run_apart", end)
     path = write_original(tmp_path, [good_row(0, 1)])
     with pytest.raises(InputError, match=f"^{path}: {said}"):
-        read_rows("imdb", PhotoFolder(tmp_path), None)
+        read_rows("imdb", PhotoFolder(tmp_path), labels_in(None))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +317,7 @@ def test_utkfaces_rows_are_its_photos_and_other_files_are_passed_over(tmp_path):
     for name in ("26_0_1_2017.jpg", "sub/3_1_1_2017.jpg.chip.jpg", "notes.txt", "sub/list.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    rows, passed_over = utkface.read_rows(PhotoFolder(tmp_path), None)
+    rows, passed_over, _ = utkface.read_rows(PhotoFolder(tmp_path), labels_in(None))
     assert rows["source"].tolist() == ["26_0_1_2017.jpg", "sub/3_1_1_2017.jpg.chip.jpg"]
     assert rows["age"].tolist() == [26, 3]
     assert passed_over == ["notes.txt", "sub/list.csv"]
@@ -320,7 +326,7 @@ def test_utkfaces_rows_are_its_photos_and_other_files_are_passed_over(tmp_path):
 def test_a_folder_without_photos_is_said(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match=f"^{tmp_path}: holds no images$"):
-        utkface.read_rows(PhotoFolder(tmp_path), None)
+        utkface.read_rows(PhotoFolder(tmp_path), labels_in(None))
 
 
 def test_utkfaces_table_has_the_columns_of_every_table():

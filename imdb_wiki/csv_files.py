@@ -1,0 +1,64 @@
+"""CSV files that a spreadsheet may have saved."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from imdb_wiki.errors import InputError
+
+
+def read_csv_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Reads a CSV file that a spreadsheet may have saved.
+
+    With a byte order mark, semicolons or tabs, decimal commas, any line ends, in UTF-8, UTF-16 or
+    Windows-1252. Empty rows are left out.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its columns, and its rows by column. A column without a name, or with one that is there
+        already, is called by its number.
+
+    Raises:
+        InputError: It is no table, or a damaged one.
+    """
+    return read_csv_text(decoded(path.read_bytes()), path)
+
+
+def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """As `read_csv_table`, of a text; `path` is for messages."""
+    if "\0" in text:
+        raise InputError(f"{path} is no CSV table")
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        rows = [row for row in reader if any(row)]
+    except csv.Error as error:
+        raise InputError(f"{path} is damaged in line {reader.line_num}: {error}") from error
+    if not rows:
+        return [], []
+    if delimiter != ",":  # then the comma is the decimal mark
+        rows = [[re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in row] for row in rows]
+    width = max(map(len, rows))
+    filled = [row + [""] * (width - len(row)) for row in rows]
+    columns: dict[str, tuple[str, ...]] = {}  # by name, the cells of each that holds something
+    for number, (name, *cells) in enumerate(zip(*filled, strict=True), start=1):
+        if name or any(cells):
+            unique = name if name and name not in columns else f"{name or 'remark'}_{number}"
+            columns[unique] = tuple(cells)
+    names = list(columns)
+    by_row = zip(*columns.values(), strict=True)
+    return names, [dict(zip(names, row, strict=True)) for row in by_row]
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file that Windows' spreadsheets may have written."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")

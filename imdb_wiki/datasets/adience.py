@@ -1,0 +1,64 @@
+"""Adience: 26,580 photos of 2,284 people; ages are eight ranges; five folds. For research only.
+
+Eidinger et al., https://talhassner.github.io/home/projects/Adience/Adience-data.html:
+`fold_0_data.txt` to `fold_4_data.txt`, tables with tabs, beside the folder `aligned` or `faces`.
+"""
+
+import pandas as pd
+
+from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
+from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.errors import InputError
+
+# Five folds are meant for five trainings; as one split, the last two are validation and test.
+_SPLIT_OF_FOLD = {
+    f"fold_{fold}_data.txt": split
+    for fold, split in enumerate(("train", "train", "train", "val", "test"))
+}
+_FOLDERS = {"aligned": "landmark_aligned_face", "faces": "coarse_tilt_aligned_face"}
+_COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")
+
+
+def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
+    """Reads the folds that are there.
+
+    Args:
+        photos: Where they and the photos are.
+        options: Not used.
+
+    Raises:
+        InputError: There is no fold, or no folder of photos, or a fold cannot be read.
+    """
+    names = photos.all_names()
+    folds = [name for name in names if name in _SPLIT_OF_FOLD]
+    if not folds:
+        raise InputError(f"{photos.path}: holds no fold_0_data.txt to fold_4_data.txt")
+    tops = {name.split("/", 1)[0] for name in names}
+    folder = next((folder for folder in _FOLDERS if folder in tops), None)
+    if folder is None:
+        raise InputError(f"{photos.path}: holds no folder {' or '.join(_FOLDERS)}")
+    tables = [
+        csv_inside(photos, name, _COLUMNS).assign(official_split=_SPLIT_OF_FOLD[name])
+        for name in folds
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    parts = [table["user_id"], table["face_id"], table["original_image"]]
+    user, face, original = (part.str.strip() for part in parts)
+    rows = pd.DataFrame(
+        {
+            "source": f"{folder}/" + user + f"/{_FOLDERS[folder]}." + face + "." + original,
+            "identity": user,  # whose album it is in; mostly, but not always, one person
+            "official_split": table["official_split"],
+        }
+    )
+    labels = ages_of_texts(table["age"]), genders_of_texts(table["gender"], {})
+    return Table(with_unknowns(pd.concat([rows, *labels], axis=1)), [])
+
+
+ADIENCE = Dataset(
+    name="adience",
+    help="Adience's five folds and its folder aligned or faces",
+    read=read_rows,
+    may_lack_labels=True,
+)

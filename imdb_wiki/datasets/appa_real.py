@@ -1,0 +1,53 @@
+"""APPA-REAL: 7,591 photos with real ages, and apparent ones from 38 people's guesses each.
+
+Agustsson et al., https://chalearnlap.cvc.uab.cat/dataset/26/description/: `gt_avg_train.csv`,
+`gt_avg_valid.csv`, `gt_avg_test.csv`, the folders train/, valid/ and test/, in which
+`000000.jpg_face.jpg` is the face of `000000.jpg`. Genders, if they are there, are in
+`allcategories_train.csv` and its like. The real age is taken.
+"""
+
+import pandas as pd
+
+from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
+from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.errors import InputError
+
+_PARTS = {"train": "train", "valid": "val", "test": "test"}  # the data set's words, and ours
+
+
+def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
+    """Reads the parts that are there.
+
+    Args:
+        photos: Where the tables and the photos are.
+        options: Not used.
+
+    Raises:
+        InputError: There is no table, or one cannot be read.
+    """
+    there = set(photos.all_names())
+    tables = []
+    for part, split in _PARTS.items():
+        if f"gt_avg_{part}.csv" not in there:
+            continue
+        table = csv_inside(photos, f"gt_avg_{part}.csv", ("file_name", "real_age"))
+        rows = pd.DataFrame({"source": f"{part}/" + table["file_name"] + "_face.jpg"})
+        gender = pd.Series("", rows.index)
+        if f"allcategories_{part}.csv" in there:
+            more = csv_inside(photos, f"allcategories_{part}.csv", ("file", "gender"))
+            known = more.drop_duplicates("file").set_index("file")["gender"]
+            gender = table["file_name"].map(known).fillna("")
+        labels = ages_of_texts(table["real_age"]), genders_of_texts(gender, {})
+        tables.append(pd.concat([rows.assign(official_split=split), *labels], axis=1))
+    if not tables:
+        raise InputError(f"{photos.path}: holds no gt_avg_train.csv, gt_avg_valid.csv, or test's")
+    return Table(with_unknowns(pd.concat(tables, ignore_index=True)), [])
+
+
+APPA_REAL = Dataset(
+    name="appa_real",
+    help="APPA-REAL's tables gt_avg_*.csv and its folders train, valid and test",
+    read=read_rows,
+    may_lack_labels=True,
+)

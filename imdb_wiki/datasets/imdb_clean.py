@@ -1,0 +1,54 @@
+"""IMDB-Clean: other labels for 287,683 of IMDB's photos, cleaned by face clustering.
+
+Lin et al., https://github.com/yiminglin-ai/imdb-clean: `imdb_train_new_1024.csv`,
+`imdb_valid_new_1024.csv` and `imdb_test_new_1024.csv` with filename, age, gender, beside the
+folders 00 to 99. The person is in the file name. For research only.
+"""
+
+import pandas as pd
+
+from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
+from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.errors import InputError
+from imdb_wiki.images.names import file_names
+
+_SPLIT_OF_FILE = {
+    f"imdb_{part}_new{size}.csv": split
+    for part, split in (("train", "train"), ("valid", "val"), ("test", "test"))
+    for size in ("_1024", "")
+}
+
+
+def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
+    """Reads the tables that are there.
+
+    Args:
+        photos: Where they and the photos are.
+        options: Not used.
+
+    Raises:
+        InputError: There is no table, or one cannot be read.
+    """
+    there = [name for name in photos.all_names() if name in _SPLIT_OF_FILE]
+    if not there:
+        raise InputError(f"{photos.path}: holds none of {', '.join(_SPLIT_OF_FILE)}")
+    tables = [
+        csv_inside(photos, name, ("filename", "age", "gender")).assign(
+            official_split=_SPLIT_OF_FILE[name]
+        )
+        for name in there
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    rows = pd.DataFrame({"source": table["filename"], "official_split": table["official_split"]})
+    rows["identity"] = file_names(rows["source"]).str.extract(r"^(nm[0-9]+)_")[0].fillna("")
+    labels = ages_of_texts(table["age"]), genders_of_texts(table["gender"], {})
+    return Table(with_unknowns(pd.concat([rows, *labels], axis=1)), [])
+
+
+IMDB_CLEAN = Dataset(
+    name="imdb_clean",
+    help="IMDB-Clean's three tables beside IMDB's folders of photos",
+    read=read_rows,
+    may_lack_labels=True,
+)

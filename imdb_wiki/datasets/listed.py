@@ -1,0 +1,76 @@
+"""What data sets share whose rows are a folder's photos, or the rows of a CSV file in it."""
+
+import numpy as np
+import pandas as pd
+
+from imdb_wiki.csv_files import decoded, read_csv_text
+from imdb_wiki.datasets.dataset import PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.label_texts import GENDER_WORDS
+from imdb_wiki.errors import InputError
+from imdb_wiki.images.names import file_names, is_image_name
+
+
+def photos_and_others(photos: PhotoSource) -> tuple[list[str], list[str]]:
+    """The names of all photos that are there, and of the files that are none by their names.
+
+    Raises:
+        InputError: There is no photo.
+    """
+    names = photos.all_names()
+    images = [name for name in names if is_image_name(name)]
+    if not images:
+        raise InputError(f"{photos.path}: holds no images")
+    return images, [name for name in names if not is_image_name(name)]
+
+
+def rows_of_names(pattern: str, photos: PhotoSource, options: ReadingOptions) -> Table:
+    """Reads a data set whose labels are in the names of its photos.
+
+    Args:
+        pattern: A regular expression for a file's name with the group `age`, and `gender` (such as
+            `f`) and `person` where names have them.
+        photos: Where the photos are.
+        options: Not used.
+
+    Raises:
+        InputError: There is no photo.
+    """
+    images, others = photos_and_others(photos)
+    rows = pd.DataFrame({"source": images}, dtype=str)
+    parts = file_names(rows["source"]).str.extract(pattern)
+    rows["age"] = parts["age"].astype(float)
+    rows["gender"] = np.nan
+    if "gender" in parts:
+        rows["gender"] = parts["gender"].str.lower().map(GENDER_WORDS).astype(float)
+    if "person" in parts:
+        rows["identity"] = parts["person"].fillna("")
+    rows["bad_name"] = parts["age"].isna()
+    return Table(with_unknowns(rows), others)
+
+
+def csv_inside(photos: PhotoSource, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Reads a CSV file that lies beside the photos.
+
+    Args:
+        photos: Where it is.
+        name: The file's path there.
+        columns: What it must have.
+
+    Returns:
+        Its rows, all as text.
+
+    Raises:
+        InputError: It is no such table.
+    """
+    path = photos.path / name
+    names, rows = read_csv_text(decoded(photos.content(name)), path)
+    missing = [column for column in columns if column not in names]
+    if missing:
+        raise InputError(f"{path}: has no column {', '.join(missing)}")
+    return pd.DataFrame(rows, columns=names, dtype=str)
+
+
+def with_unknowns(rows: pd.DataFrame) -> pd.DataFrame:
+    """Fills in what a data set does not know: the person, face scores, an age's range."""
+    known = rows.assign(face_score=np.nan, second_face_score=np.nan)
+    return known if "identity" in known else known.assign(identity="")

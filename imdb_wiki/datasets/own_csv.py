@@ -1,0 +1,92 @@
+"""Own photos with a CSV file: one row a photo, the columns named by options."""
+
+import pandas as pd
+
+from imdb_wiki.csv_files import read_csv_table
+from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts, read_gender_codes
+from imdb_wiki.datasets.listed import with_unknowns
+from imdb_wiki.errors import InputError
+from imdb_wiki.labels import GENDER_NAMES
+
+COLUMNS = {"file": "file", "age": "age", "gender": "gender", "person": "person"}  # by default
+
+
+def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
+    """Reads the CSV file; either label and the person may be missing.
+
+    Args:
+        photos: Where the photos are.
+        options: `db_path` names the file, others its columns and what other genders mean.
+
+    Raises:
+        InputError: It cannot be read, lacks a column, or a column holds something else.
+    """
+    path = options.db_path
+    if path is None or not path.is_file():
+        raise InputError(f"{path}: no such file")
+    names, rows = read_csv_table(path)
+    if not rows:
+        raise InputError(f"{path}: holds no rows")
+    plain = {name.strip().lower(): name for name in names}
+    found = {}
+    for role, default in COLUMNS.items():
+        wanted = getattr(options, f"{role}_column")
+        if wanted.strip().lower() in plain:
+            found[role] = plain[wanted.strip().lower()]
+        elif wanted != default or role == "file":
+            raise InputError(
+                f"{path}: has no column {wanted!r}, only {', '.join(names)}; --{role}_column "
+                "names another"
+            )
+    if not {"age", "gender"} & set(found):
+        raise InputError(
+            f"{path}: has neither a column age nor a column gender, only {', '.join(names)}; "
+            "--age_column and --gender_column name others"
+        )
+    table = pd.DataFrame(rows, dtype=str)
+    empty = pd.Series("", table.index)
+    texts = {role: table[found[role]] if role in found else empty for role in COLUMNS}
+    try:
+        ages = ages_of_texts(texts["age"])
+        genders = genders_of_texts(texts["gender"], read_gender_codes(options.gender_codes))
+    except InputError as error:
+        raise InputError(f"{path}, {error}") from error
+    labels = pd.DataFrame(
+        {"source": texts["file"].str.strip(), "identity": texts["person"].str.strip()}
+    )
+    return Table(
+        with_unknowns(pd.concat([labels, ages, genders], axis=1)),
+        [],
+        tuple(_notes(found, texts, ages, genders)),
+    )
+
+
+def _notes(found: dict, texts: dict, ages: pd.DataFrame, genders: pd.DataFrame):
+    """How the columns were read, a line each."""
+    for role, default in COLUMNS.items():
+        if role not in found:
+            yield f"{role}: no column {default}"
+    if "age" in found:
+        exact, known = ages["age"].notna().sum(), ages["age_low"].notna().sum()
+        counts = f"{exact:,} exact, {known - exact:,} ranges, {len(ages) - known:,} without"
+        yield f"age: from the column {found['age']}: {counts}"
+    if "gender" in found:
+        words = texts["gender"].str.strip().str.lower()
+        read = [
+            f"{word!r} as {name} ({count:,})"
+            for gender, name in enumerate(GENDER_NAMES)
+            for word, count in words[genders["gender"] == gender].value_counts().items()
+        ]
+        without = int(genders["gender"].isna().sum())
+        yield f"gender: from the column {found['gender']}: {', '.join(read)}, {without:,} without"
+
+
+OWN_CSV = Dataset(
+    name="csv",
+    help="own photos, with a CSV file of their labels in --db_path",
+    read=read_rows,
+    labels_name="faces.csv",
+    needs_db_path=True,
+    may_lack_labels=True,
+)
