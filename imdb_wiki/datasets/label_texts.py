@@ -44,14 +44,14 @@ def ages_of_texts(texts: pd.Series) -> pd.DataFrame:
         InputError: A text is a date: a spreadsheet has changed the ranges.
     """
     numbers, different = pd.factorize(texts.str.strip().str.lower(), use_na_sentinel=False)
-    read = [_age_of_text(text) for text in different]
-    for text, ends in zip(different, read, strict=True):
+    read = [age_of_text(text) for text in different]
+    for number, (text, ends) in enumerate(zip(different, read, strict=True)):
         if ends is None and _DATE.fullmatch(text):
-            first = texts.iloc[int((numbers == list(different).index(text)).argmax())].strip()
-            line = int((numbers == list(different).index(text)).argmax()) + 2
+            row = int((numbers == number).argmax())
             raise InputError(
-                f"line {line}: the age {first!r} is a date: a spreadsheet makes dates of ranges "
-                "such as 3-9 or 10-19. Enter the ages again in a column that is formatted as text"
+                f"line {row + 2}: the age {texts.iloc[row].strip()!r} is a date: a spreadsheet "
+                "makes dates of ranges such as 3-9 or 10-19. Enter the ages again in a column "
+                "that is formatted as text"
             )
     low, high = (
         np.array([np.nan if ends is None else ends[end] for ends in read]) for end in (0, 1)
@@ -72,7 +72,7 @@ def ages_of_texts(texts: pd.Series) -> pd.DataFrame:
     )
 
 
-def _age_of_text(text: str) -> tuple[float, float] | None:
+def age_of_text(text: str) -> tuple[float, float] | None:
     """The ends in years of a text in lower case; NaN for no label, None for what is no age."""
     if text in _UNKNOWN:
         return np.nan, np.nan
@@ -128,7 +128,7 @@ def read_gender_codes(text: str | None) -> dict[str, int]:
         ValueError: It is no such text.
     """
     codes = {}
-    for part in (text or "").split(",") if text else []:
+    for part in text.split(",") if text else []:
         code, equals, name = (piece.strip() for piece in part.partition("="))
         if not equals or not code or name not in GENDER_NAMES:
             raise ValueError(f"{part!r} is not CODE=female or CODE=male")

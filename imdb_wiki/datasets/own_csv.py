@@ -9,7 +9,7 @@ from imdb_wiki.datasets.listed import with_unknowns
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import GENDER_NAMES
 
-COLUMNS = {"file": "file", "age": "age", "gender": "gender", "person": "person"}  # by default
+COLUMNS = ("file", "age", "gender", "person")  # what each is for, and its name by default
 
 
 def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
@@ -30,11 +30,11 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
         raise InputError(f"{path}: holds no rows")
     plain = {name.strip().lower(): name for name in names}
     found = {}
-    for role, default in COLUMNS.items():
+    for role in COLUMNS:
         wanted = getattr(options, f"{role}_column")
         if wanted.strip().lower() in plain:
             found[role] = plain[wanted.strip().lower()]
-        elif wanted != default or role == "file":
+        elif wanted != role or role == "file":
             raise InputError(
                 f"{path}: has no column {wanted!r}, only {', '.join(names)}; --{role}_column "
                 "names another"
@@ -64,9 +64,9 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
 
 def _notes(found: dict, texts: dict, ages: pd.DataFrame, genders: pd.DataFrame):
     """How the columns were read, a line each."""
-    for role, default in COLUMNS.items():
+    for role in COLUMNS:
         if role not in found:
-            yield f"{role}: no column {default}"
+            yield f"{role}: no column {role}"
     if "age" in found:
         exact, known = ages["age"].notna().sum(), ages["age_low"].notna().sum()
         counts = f"{exact:,} exact, {known - exact:,} ranges, {len(ages) - known:,} without"

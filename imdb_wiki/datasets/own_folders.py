@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import GENDER_WORDS, ages_of_texts
+from imdb_wiki.datasets.label_texts import GENDER_WORDS, age_of_text
 from imdb_wiki.datasets.listed import photos_and_others, with_unknowns
 from imdb_wiki.errors import InputError
 
@@ -24,12 +24,9 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     images, others = photos_and_others(photos)
     rows = pd.DataFrame({"source": images}, dtype=str)
     folders = sorted({folder for image in images for folder in image.split("/")[:-1]})
-    read = ages_of_texts(pd.Series(folders, dtype=str))
-    ages = {
-        folder: (age.age_low, age.age_high)
-        for folder, age in zip(folders, read.itertuples(), strict=True)
-        if age.age_low == age.age_low
-    }
+    # A folder that is named by a date, as cameras do, says no age and is no error.
+    read = {folder: age_of_text(folder.strip().lower()) for folder in folders}
+    ages = {folder: ends for folder, ends in read.items() if ends and not np.isnan(ends[0])}
     genders = {
         folder: GENDER_WORDS[folder.strip().lower()]
         for folder in folders

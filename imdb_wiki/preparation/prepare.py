@@ -152,6 +152,8 @@ def _prepare_table(
         table = table.join(first_broken_rule(table, settings))
         if listed is not None:
             _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
+        if settings.split_by == "official" and "official_split" not in table:
+            raise NothingLeftError(f"--split_by official: {settings.dataset} has no such splits")
         table["crop_name"] = crop_names(table["source"])
         table["digest"], table["picture_hash"] = "", None
     with _timed(seconds, "crops"):
@@ -162,8 +164,6 @@ def _prepare_table(
         kept = _without_duplicates(table, settings)
         same_pictures = _same_pictures(kept, journal)
     with _timed(seconds, "split"):
-        if settings.split_by == "official" and "official_split" not in kept:
-            raise NothingLeftError(f"--split_by official: {settings.dataset} has no such splits")
         by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
         groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
         groups = joined(groups, same_pictures.values())

@@ -193,3 +193,15 @@ def test_folders_that_say_nothing_are_one_line(tmp_path):
     given = ["--dataset", "folders", "--photo_dir", tmp_path / "in"]
     done = run_preparation(*given, "--output_dir", tmp_path / "out")
     assert done.returncode == 2 and "no folder in it is named by a gender or an age" in done.stderr
+
+
+def test_a_folder_named_by_a_date_says_no_age_and_is_no_error(tmp_path):
+    for number, name in enumerate(["female/2021-05-03/a.jpg", "male/b.jpg"]):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".jpg", photo(number))[1])
+    given = ["--dataset", "folders", "--photo_dir", tmp_path / "in", "--split_ratio", 0.5]
+    done = run_preparation(*given, "--test_ratio", 0, "--output_dir", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path)
+    assert rows["age_low"].isna().all() and sorted(rows["gender"]) == [0, 1]

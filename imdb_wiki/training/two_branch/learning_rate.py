@@ -5,7 +5,7 @@ import keras
 from imdb_wiki.command import number, whole_number
 from imdb_wiki.options import read_value
 
-MAX_PATIENCE_EPOCHS = 10_000  # more is a mistake
+MAX_EPOCHS = 10_000  # more is a mistake
 
 
 def learning_rate_callbacks(
@@ -28,7 +28,7 @@ def learning_rate_callbacks(
     Raises:
         InputError: A number is out of its range.
     """
-    epochs, below_one = whole_number(1, MAX_PATIENCE_EPOCHS), number(0, 1, above=True, below=True)
+    epochs, below_one = whole_number(1, MAX_EPOCHS), number(0, 1, above=True, below=True)
     patience = read_value("learning_rate_patience", learning_rate_patience, epochs)
     factor = read_value("learning_rate_factor", learning_rate_factor, below_one)
     decay = read_value("learning_rate_decay", learning_rate_decay, number(0, 1, above=True))

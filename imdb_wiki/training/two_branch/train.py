@@ -18,15 +18,13 @@ from imdb_wiki.results.runs import LOGS_DIR, at_work_in, set_aside, start_run
 from imdb_wiki.training.devices import EXAMPLE_LABELS, jit_compile, make_variables_of_fit
 from imdb_wiki.training.two_branch.augmentation import with_augmentation
 from imdb_wiki.training.two_branch.fused_norms import with_fused_norms
-from imdb_wiki.training.two_branch.learning_rate import learning_rate_callbacks
+from imdb_wiki.training.two_branch.learning_rate import MAX_EPOCHS, learning_rate_callbacks
 from imdb_wiki.training.watchers import (
     RunFiles,
     SameStatistics,
     StopAtNaN,
     full_disk_or_memory_named,
 )
-
-MAX_EPOCHS = 10_000  # more is a mistake
 
 
 def compile_two_branch(
