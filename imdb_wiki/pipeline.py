@@ -12,6 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from imdb_wiki.command import whole_number
+from imdb_wiki.datasets.dataset import with_age_ranges
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, SPLIT_NAMES
@@ -128,8 +129,8 @@ def _read_one(prepared_dir: Path, split: str, incomplete: bool) -> pd.DataFrame:
                 "labels, cannot be used here"
             )
         frame[name] = numbers.astype("float64" if incomplete or empty.any() else "int32")
-    if incomplete and not ends:
-        frame = frame.assign(age_low=frame["age"], age_high=frame["age"])
+    if incomplete:
+        frame = with_age_ranges(frame)
     crop_dir = prepared_dir.resolve() / "crop"
     paths = [str(crop_dir / name) for name in frame["filename"]]
     return frame.assign(path=paths, folder=str(prepared_dir))

@@ -7,8 +7,7 @@ Eidinger et al., https://talhassner.github.io/home/projects/Adience/Adience-data
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
-from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.datasets.listed import csv_inside, read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 
 # Five folds are meant for five trainings; as one split, the last two are validation and test.
@@ -38,10 +37,11 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     folder = next((folder for folder in _FOLDERS if folder in tops), None)
     if folder is None:
         raise InputError(f"{photos.path}: holds no folder {' or '.join(_FOLDERS)}")
-    tables = [
-        csv_inside(photos, name, _COLUMNS).assign(official_split=_SPLIT_OF_FOLD[name])
-        for name in folds
-    ]
+    tables = []
+    for name in folds:
+        fold = csv_inside(photos, name, _COLUMNS)
+        labels = read_labels(fold.pop("age"), fold.pop("gender"), photos.path / name)
+        tables.append(fold.assign(official_split=_SPLIT_OF_FOLD[name]).join(labels))
     table = pd.concat(tables, ignore_index=True)
     parts = [table["user_id"], table["face_id"], table["original_image"]]
     user, face, original = (part.str.strip() for part in parts)
@@ -52,8 +52,8 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
             "official_split": table["official_split"],
         }
     )
-    labels = ages_of_texts(table["age"]), genders_of_texts(table["gender"], {})
-    return Table(with_unknowns(pd.concat([rows, *labels], axis=1)), [])
+    labels = table[["age", "age_low", "age_high", "age_problem", "gender", "gender_problem"]]
+    return Table(with_unknowns(rows.join(labels)), [])
 
 
 ADIENCE = Dataset(

@@ -9,8 +9,7 @@ Agustsson et al., https://chalearnlap.cvc.uab.cat/dataset/26/description/: `gt_a
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
-from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.datasets.listed import csv_inside, read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 
 _PARTS = {"train": "train", "valid": "val", "test": "test"}  # the data set's words, and ours
@@ -38,8 +37,8 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
             more = csv_inside(photos, f"allcategories_{part}.csv", ("file", "gender"))
             known = more.drop_duplicates("file").set_index("file")["gender"]
             gender = table["file_name"].map(known).fillna("")
-        labels = ages_of_texts(table["real_age"]), genders_of_texts(gender, {})
-        tables.append(pd.concat([rows.assign(official_split=split), *labels], axis=1))
+        labels = read_labels(table["real_age"], gender, photos.path / f"gt_avg_{part}.csv")
+        tables.append(rows.assign(official_split=split).join(labels))
     if not tables:
         raise InputError(f"{photos.path}: holds no gt_avg_train.csv, gt_avg_valid.csv, or test's")
     return Table(with_unknowns(pd.concat(tables, ignore_index=True)), [])

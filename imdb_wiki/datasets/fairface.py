@@ -7,8 +7,7 @@ Kärkkäinen and Joo, https://github.com/joojs/fairface: `fairface_label_train.c
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
-from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.datasets.listed import csv_inside, read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 
 # The data set's words, in the order of its paper.
@@ -35,13 +34,8 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     tables = []
     for name in there:
         table = csv_inside(photos, name, ("file", "age", "gender", "race"))
-        try:
-            ages = ages_of_texts(table["age"])
-        except InputError as error:
-            raise InputError(f"{photos.path / name}, {error}") from error
-        genders = genders_of_texts(table["gender"], {})
-        labels = table[["file", "race"]].rename(columns={"file": "source"})
-        rows = pd.concat([labels, ages, genders], axis=1)
+        labels = read_labels(table["age"], table["gender"], photos.path / name)
+        rows = table[["file", "race"]].rename(columns={"file": "source"}).join(labels)
         tables.append(rows.assign(official_split=_SPLIT_OF_FILE[name]))
     return Table(with_unknowns(pd.concat(tables, ignore_index=True)), [])
 

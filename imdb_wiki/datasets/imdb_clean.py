@@ -8,8 +8,7 @@ folders 00 to 99. The person is in the file name. For research only.
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts
-from imdb_wiki.datasets.listed import csv_inside, with_unknowns
+from imdb_wiki.datasets.listed import csv_inside, read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.names import file_names
 
@@ -33,17 +32,15 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     there = [name for name in photos.all_names() if name in _SPLIT_OF_FILE]
     if not there:
         raise InputError(f"{photos.path}: holds none of {', '.join(_SPLIT_OF_FILE)}")
-    tables = [
-        csv_inside(photos, name, ("filename", "age", "gender")).assign(
-            official_split=_SPLIT_OF_FILE[name]
-        )
-        for name in there
-    ]
-    table = pd.concat(tables, ignore_index=True)
-    rows = pd.DataFrame({"source": table["filename"], "official_split": table["official_split"]})
+    tables = []
+    for name in there:
+        table = csv_inside(photos, name, ("filename", "age", "gender"))
+        labels = read_labels(table["age"], table["gender"], photos.path / name)
+        source = pd.DataFrame({"source": table["filename"]})
+        tables.append(source.assign(official_split=_SPLIT_OF_FILE[name]).join(labels))
+    rows = pd.concat(tables, ignore_index=True)
     rows["identity"] = file_names(rows["source"]).str.extract(r"^(nm[0-9]+)_")[0].fillna("")
-    labels = ages_of_texts(table["age"]), genders_of_texts(table["gender"], {})
-    return Table(with_unknowns(pd.concat([rows, *labels], axis=1)), [])
+    return Table(with_unknowns(rows), [])
 
 
 IMDB_CLEAN = Dataset(

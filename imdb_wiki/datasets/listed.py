@@ -1,11 +1,13 @@
 """What data sets share whose rows are a folder's photos, or the rows of a CSV file in it."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from imdb_wiki.csv_files import decoded, read_csv_text
 from imdb_wiki.datasets.dataset import PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import GENDER_WORDS
+from imdb_wiki.datasets.label_texts import GENDER_WORDS, ages_of_texts, genders_of_texts
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.names import file_names, is_image_name
 
@@ -46,6 +48,26 @@ def rows_of_names(pattern: str, photos: PhotoSource, options: ReadingOptions) ->
         rows["identity"] = parts["person"].fillna("")
     rows["bad_name"] = parts["age"].isna()
     return Table(with_unknowns(rows), others)
+
+
+def read_labels(
+    ages: pd.Series, genders: pd.Series, place: Path, codes: dict[str, int] | None = None
+) -> pd.DataFrame:
+    """Reads a table's ages and genders, as `ages_of_texts` and `genders_of_texts` do.
+
+    Args:
+        ages: `(rows,)` texts.
+        genders: `(rows,)` texts.
+        place: The table's file.
+        codes: What other genders mean.
+
+    Raises:
+        InputError: A column cannot be read; the message names the file.
+    """
+    try:
+        return pd.concat([ages_of_texts(ages), genders_of_texts(genders, codes or {})], axis=1)
+    except InputError as error:
+        raise InputError(f"{place}, {error}") from error
 
 
 def csv_inside(photos: PhotoSource, name: str, columns: tuple[str, ...]) -> pd.DataFrame:

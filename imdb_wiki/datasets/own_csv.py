@@ -4,8 +4,8 @@ import pandas as pd
 
 from imdb_wiki.csv_files import read_csv_table
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import ages_of_texts, genders_of_texts, read_gender_codes
-from imdb_wiki.datasets.listed import with_unknowns
+from imdb_wiki.datasets.label_texts import read_gender_codes
+from imdb_wiki.datasets.listed import read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import GENDER_NAMES
 
@@ -47,38 +47,30 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     table = pd.DataFrame(rows, dtype=str)
     empty = pd.Series("", table.index)
     texts = {role: table[found[role]] if role in found else empty for role in COLUMNS}
-    try:
-        ages = ages_of_texts(texts["age"])
-        genders = genders_of_texts(texts["gender"], read_gender_codes(options.gender_codes))
-    except InputError as error:
-        raise InputError(f"{path}, {error}") from error
-    labels = pd.DataFrame(
-        {"source": texts["file"].str.strip(), "identity": texts["person"].str.strip()}
-    )
-    return Table(
-        with_unknowns(pd.concat([labels, ages, genders], axis=1)),
-        [],
-        tuple(_notes(found, texts, ages, genders)),
-    )
+    codes = read_gender_codes(options.gender_codes)
+    labels = read_labels(texts["age"], texts["gender"], path, codes)
+    photo = {"source": texts["file"].str.strip(), "identity": texts["person"].str.strip()}
+    rows = with_unknowns(pd.DataFrame(photo).join(labels))
+    return Table(rows, [], tuple(_notes(found, texts, labels)))
 
 
-def _notes(found: dict, texts: dict, ages: pd.DataFrame, genders: pd.DataFrame):
+def _notes(found: dict, texts: dict, labels: pd.DataFrame):
     """How the columns were read, a line each."""
     for role in COLUMNS:
         if role not in found:
             yield f"{role}: no column {role}"
     if "age" in found:
-        exact, known = ages["age"].notna().sum(), ages["age_low"].notna().sum()
-        counts = f"{exact:,} exact, {known - exact:,} ranges, {len(ages) - known:,} without"
+        exact, known = labels["age"].notna().sum(), labels["age_low"].notna().sum()
+        counts = f"{exact:,} exact, {known - exact:,} ranges, {len(labels) - known:,} without"
         yield f"age: from the column {found['age']}: {counts}"
     if "gender" in found:
         words = texts["gender"].str.strip().str.lower()
         read = [
             f"{word!r} as {name} ({count:,})"
             for gender, name in enumerate(GENDER_NAMES)
-            for word, count in words[genders["gender"] == gender].value_counts().items()
+            for word, count in words[labels["gender"] == gender].value_counts().items()
         ]
-        without = int(genders["gender"].isna().sum())
+        without = int(labels["gender"].isna().sum())
         yield f"gender: from the column {found['gender']}: {', '.join(read)}, {without:,} without"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.listed import photos_and_others
+from imdb_wiki.datasets.listed import photos_and_others, with_unknowns
 from imdb_wiki.images.names import file_names
 
 _NAME = re.compile(r"^(?P<age>[0-9]{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<taken>[0-9]+)\.")
@@ -46,11 +46,8 @@ def table_of_utkface(names: list[str]) -> pd.DataFrame:
     parts = file_names(table["source"]).str.extract(_NAME)
     table["age"] = parts["age"].astype(np.float64)
     table["gender"] = 1 - parts["gender"].astype(np.float64)  # UTKFace: 0 male, 1 female
-    table["identity"] = ""
-    table["face_score"] = np.nan
-    table["second_face_score"] = np.nan
     table["bad_name"] = parts["age"].isna()
-    return table
+    return with_unknowns(table)
 
 
 def race_of(sources: pd.Series) -> pd.Series:

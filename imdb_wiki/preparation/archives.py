@@ -103,11 +103,8 @@ class _Archive:
         if not found:
             raise InputError(f"{self.path}: {lacks_mat(name, map(base_name, inside))}")
         wanted = min(found, key=lambda path: path.count("/"))
-        if self._members[wanted].size > MAX_MAT_BYTES:
-            raise InputError(f"{self.path}: its {name} has more than {MAX_MAT_BYTES:,} bytes")
         self._root = wanted[: -len(name)]
-        with _damage_said(self.path):
-            return self._mat_content(wanted)
+        return self.content(name)
 
     def content(self, name: str) -> bytes:
         """The content of a file of labels, by its name in `all_names`.
