@@ -112,11 +112,11 @@ class _Archive:
         Raises:
             InputError: It is damaged or too large to be one.
         """
-        name = self._root + name
-        if self._members[name].size > MAX_MAT_BYTES:
+        member = self._root + name
+        if self._members[member].size > MAX_MAT_BYTES:
             raise InputError(f"{self.path}: its {name} has more than {MAX_MAT_BYTES:,} bytes")
         with _damage_said(self.path):
-            return self._mat_content(name)
+            return self._mat_content(member)
 
     def all_names(self) -> list[str]:
         """All files as sorted paths, without the one folder that all lie in."""
