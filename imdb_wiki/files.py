@@ -30,6 +30,7 @@ class Kind(NamedTuple):
 
     what: str  # for messages, e.g. "table of faces"
     marks: tuple[bytes, ...]  # every such file contains all of these bytes
+    one_of: tuple[bytes, ...] = ()  # and, if there are any, one of these
 
 
 def is_of_kind(path: Path, kind: Kind) -> bool:
@@ -48,7 +49,8 @@ def is_of_kind(path: Path, kind: Kind) -> bool:
         except ValueError:  # an empty file
             return False
         with content:
-            return all(content.find(mark) >= 0 for mark in kind.marks)
+            has_one = not kind.one_of or any(content.find(mark) >= 0 for mark in kind.one_of)
+            return has_one and all(content.find(mark) >= 0 for mark in kind.marks)
 
 
 def refuse_foreign(path: Path, kind: Kind) -> None:

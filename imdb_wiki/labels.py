@@ -1,6 +1,11 @@
 """The labels, said once: gender encoding, age range and the age formula."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The data set's own encoding (0 female, 1 male); it is a label of the data, nothing more.
 FEMALE, MALE = 0, 1
@@ -11,6 +16,10 @@ MIN_AGE_YEARS, MAX_AGE_YEARS = 0, 100
 AGES_YEARS = np.arange(MIN_AGE_YEARS, MAX_AGE_YEARS + 1)  # (101,)
 
 SPLIT_NAMES = ("train", "val", "test")
+
+# What a network may be for, and its output for that; one of them, or both.
+TASK_OUTPUTS = {"age": "age_years", "gender": "gender"}
+TASKS = tuple(TASK_OUTPUTS)
 
 # MATLAB's serial day 1 is 1 January of year 0, a leap year; the calendar of Python and NumPy that
 # has dates starts one year later: https://mathworks.com/help/matlab/ref/datenum.html
@@ -46,3 +55,13 @@ def age_in_years(birth_serial_day: np.ndarray, year_taken: np.ndarray) -> np.nda
     born_after_july_1 = birth > first_of_july.astype("datetime64[D]")
     ages = taken - (birth_year.astype(np.int64) + 1970) - born_after_july_1
     return np.where(is_date & is_year, ages, np.nan)
+
+
+def with_age_ranges(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows with `age_low` and `age_high`, the ends of a range; without them both are `age`."""
+    return rows if "age_low" in rows else rows.assign(age_low=rows["age"], age_high=rows["age"])
+
+
+def known_ages(rows: "pd.DataFrame") -> "pd.Series":
+    """Each known age in years, and the middle of each range; without the unknown ones."""
+    return with_age_ranges(rows)[["age_low", "age_high"]].dropna().mean(axis=1)

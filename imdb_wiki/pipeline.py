@@ -12,10 +12,18 @@ import pandas as pd
 import tensorflow as tf
 
 from imdb_wiki.command import whole_number
-from imdb_wiki.datasets.dataset import with_age_ranges
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json
-from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, SPLIT_NAMES
+from imdb_wiki.labels import (
+    FEMALE,
+    MALE,
+    MAX_AGE_YEARS,
+    MIN_AGE_YEARS,
+    SPLIT_NAMES,
+    TASK_OUTPUTS,
+    TASKS,
+    with_age_ranges,
+)
 from imdb_wiki.options import read_image_size, read_value
 
 # Lets TensorFlow keep memory between steps on a CPU. By default it returns all of it to the system
@@ -42,8 +50,9 @@ def read_split(
     Returns:
         One row an image, in the files' order: the CSV's columns (`age` in whole years, `gender`
         0 female, 1 male), `path`, the absolute path of the image, and `folder`, the prepared
-        folder as it was given. With `incomplete`, `age` and `gender` are floats, NaN where unknown,
-        and `age_low` and `age_high` are the ends of each age's range, equal where it is exact.
+        folder as it was given. With `incomplete`, `age_low` and `age_high` are the ends of each
+        age's range in years: equal where it is exact, NaN where nothing is known; `age` and
+        `gender` are floats with NaN where some are not known.
 
     Raises:
         FileNotFoundError: A folder or its CSV is missing.
@@ -62,6 +71,25 @@ def read_split(
     if not frames:
         raise InputError("no prepared folder was given")
     return pd.concat(frames, ignore_index=True)
+
+
+def refuse_unlabelled(frame: pd.DataFrame, split: str, tasks: Sequence[str] = TASKS) -> None:
+    """Checks that a split has at least one label of each task.
+
+    Args:
+        frame: Rows of `read_split`.
+        split: What the message calls them.
+        tasks: What a network is to learn, of `labels.TASKS`.
+
+    Raises:
+        InputError: It has none of one of them.
+    """
+    _, known = _labels_and_known(frame)
+    for task in tasks:
+        if not known[TASK_OUTPUTS[task]].any():
+            others = " ".join(other for other in tasks if other != task)
+            hint = f"; without it, this can be done for the task {others}" if others else ""
+            raise InputError(f"no face of the {split} split has a label of its {task}{hint}")
 
 
 def splits_of(prepared_dirs: Sequence[str | PathLike]) -> list[str]:
@@ -128,12 +156,27 @@ def _read_one(prepared_dir: Path, split: str, incomplete: bool) -> pd.DataFrame:
                 f"{csv_path}, line {row + 2}: {name} is empty; ages that are ranges, and missing "
                 "labels, cannot be used here"
             )
-        frame[name] = numbers.astype("float64" if incomplete or empty.any() else "int32")
+        frame[name] = numbers.astype("float64" if empty.any() else "int32")
     if incomplete:
-        frame = with_age_ranges(frame)
+        frame = _checked_ranges(with_age_ranges(frame), csv_path)
     crop_dir = prepared_dir.resolve() / "crop"
     paths = [str(crop_dir / name) for name in frame["filename"]]
     return frame.assign(path=paths, folder=str(prepared_dir))
+
+
+def _checked_ranges(frame: pd.DataFrame, csv_path: Path) -> pd.DataFrame:
+    """The rows with the ends of each age's range, both or none; an exact age is both."""
+    for end in ("age_low", "age_high"):
+        frame[end] = frame["age"].where(frame["age"].notna(), frame[end])
+    low, high = frame["age_low"], frame["age_high"]
+    bad = ((low.isna() != high.isna()) | (low > high)).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"{csv_path}, line {row + 2}: age_low {low.iloc[row]:g} and age_high "
+            f"{high.iloc[row]:g} are no range"
+        )
+    return frame
 
 
 def decode(path: tf.Tensor, image_size: int | tuple[int, int]) -> tf.Tensor:
@@ -179,8 +222,12 @@ def make_dataset(
     training: bool = False,
     seed: int = 0,
     devices: int = 1,
+    tasks: Sequence[str] = TASKS,
 ) -> tf.data.Dataset:
     """Makes the batches of one split.
+
+    Where ages are ranges or labels are missing, each label has a weight: 0 where it is not known,
+    so that it neither teaches nor is measured.
 
     What is shuffled are the file names, all of them and anew each epoch: a buffer of decoded
     images either shuffles badly or fills the memory. The last, short batch is kept.
@@ -199,11 +246,15 @@ def make_dataset(
         training: Whether to shuffle.
         seed: Seed of the shuffling; the same seed gives the same order, epoch by epoch.
         devices: How many devices share each batch.
+        tasks: What labels are wanted, of `labels.TASKS`.
 
     Returns:
         Batches of images, uint8 (batch, height, width, 3), RGB, and of labels, {"age_years":
-        float32 (batch, 1), "gender": int32 (batch, 1)}; for several devices and not for training
-        also of weights, float32 (batch,), whose mean over all batches is 1.
+        float32 (batch, 1), "gender": int32 (batch, 1)}. If not all labels of the frame are known
+        and exact, `age_years` is (batch, 2), the ends of a range, and a third part are weights,
+        {"age_years": float32 (batch,), "gender": float32 (batch,)}. For several devices and not for
+        training there are weights, too, float32 (batch,), whose mean over all batches is 1; those
+        of labels are multiplied by them.
 
     Raises:
         InputError: There are no rows, or a number is out of its range.
@@ -219,15 +270,17 @@ def make_dataset(
         shown_count = batch_size * math.ceil(len(frame) / batch_size)
         shown = np.arange(shown_count) % len(frame)
     rows = frame if training else frame.iloc[shown]
-    labels = {
-        "age_years": rows["age"].to_numpy("float32")[:, np.newaxis],  # (count, 1)
-        "gender": rows["gender"].to_numpy("int32")[:, np.newaxis],  # (count, 1)
-    }
+    outputs = [TASK_OUTPUTS[task] for task in tasks]
+    labels, known = ({name: of[name] for name in outputs} for of in _labels_and_known(rows))
     # As bytes: a folder's name need not be UTF-8.
     columns = [np.array([os.fsencode(path) for path in rows["path"]], dtype=object), labels]
+    counts = np.ones(len(rows), dtype="float32")
     if devices > 1 and not training:
         counts = np.arange(len(shown)) < len(frame)
-        columns.append((counts / counts.mean()).astype("float32"))  # (count,)
+        counts = (counts / counts.mean()).astype("float32")  # (count,)
+        columns.append(counts)
+    if not has_plain_labels(frame, tasks):
+        columns[2:] = [{name: counts * known[name] for name in outputs}]
     dataset = tf.data.Dataset.from_tensor_slices(tuple(columns))
     if training:
         dataset = dataset.shuffle(len(frame), seed=seed, reshuffle_each_iteration=True)
@@ -246,6 +299,32 @@ def make_dataset(
         .prefetch(2)  # batches: one to take and one that is being made
         .with_options(options)
     )
+
+
+def has_plain_labels(frame: pd.DataFrame, tasks: Sequence[str] = TASKS) -> bool:
+    """Whether each row of `read_split` has a label of each task, and no age is a range."""
+    labels, known = _labels_and_known(frame)
+    outputs = [TASK_OUTPUTS[task] for task in tasks]
+    has_ranges = "age" in tasks and labels["age_years"].shape[1] > 1
+    return not has_ranges and all(known[name].all() for name in outputs)
+
+
+def _labels_and_known(frame: pd.DataFrame) -> tuple[dict, dict]:
+    """Labels for a network, and whether each is known, both by output.
+
+    An unknown age is the range of all ages, (count, 2), an unknown gender any number, (count, 1).
+    """
+    ends = with_age_ranges(frame)[["age_low", "age_high"]].to_numpy("float32")  # (count, 2)
+    is_known = {
+        "age_years": ~np.isnan(ends[:, 0]),
+        "gender": frame["gender"].notna().to_numpy(),
+    }  # each (count,)
+    if (ends[:, 0] == ends[:, 1]).all():
+        ages = ends[:, :1]  # (count, 1)
+    else:
+        ages = np.where(is_known["age_years"][:, np.newaxis], ends, (MIN_AGE_YEARS, MAX_AGE_YEARS))
+    gender = frame["gender"].fillna(FEMALE).to_numpy("int32")[:, np.newaxis]  # (count, 1)
+    return {"age_years": ages.astype("float32"), "gender": gender}, is_known
 
 
 _UNREADABLE = (  # an image that is broken, missing, a folder, or not ours to read

@@ -40,3 +40,18 @@ def write_noise(path: Path, height: int, width: int, seed: int = 0) -> np.ndarra
     image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
     return cv2.imread(str(path))[..., ::-1]
+
+
+def take_labels_away(prepared_dir: Path) -> Path:
+    """Makes every third age a range of its decade and every third unknown, every fourth gender."""
+    for path in prepared_dir.glob("*.csv"):
+        table = pd.read_csv(path)
+        rows, decade = np.arange(len(table)), table["age"] // 10 * 10
+        for name, values in {"age_low": decade, "age_high": decade + 9}.items():
+            table[name] = table["age"].where(rows % 3 != 1, values).where(rows % 3 != 2)
+        table["age"] = table["age"].where(rows % 3 == 0)
+        table["gender"] = table["gender"].where(rows % 4 != 3)
+        table.astype(dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")).to_csv(
+            path, index=False
+        )
+    return prepared_dir

@@ -103,8 +103,3 @@ class Dataset:
     is_drawn: bool = False
     race_names: tuple[str, ...] = ()
     race_of: Callable[[pd.Series], pd.Series] | None = None
-
-
-def with_age_ranges(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a `Table` with `age_low` and `age_high`, which are the age where it has none."""
-    return rows if "age_low" in rows else rows.assign(age_low=rows["age"], age_high=rows["age"])

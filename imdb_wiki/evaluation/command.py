@@ -67,12 +67,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     look_first(options.output_dir)
     table_path = options.results_csv or options.output_dir / SPARE_TABLE
-    refuse_other_table(table_path, ["age_mae_years"])
+    refuse_other_table(table_path, ["age_mae_years", "age_bin_accuracy", "gender_accuracy"])
     start_tensorflow()
     from imdb_wiki.pipeline import read_split
 
-    frame = read_split(options.prepared_dirs, options.split)
-    train_frame = read_split(options.prepared_dirs, "train")  # for the constant answers
+    frame = read_split(options.prepared_dirs, options.split, incomplete=True)
+    # for the constant answers
+    train_frame = read_split(options.prepared_dirs, "train", incomplete=True)
     model = load_model(options.model)
     warning = warning_of_seen_faces(options.model, frame)
     training = training_facts(options.model)

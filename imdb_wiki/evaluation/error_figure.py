@@ -23,17 +23,24 @@ from imdb_wiki.plots.style import (
 
 ROW_INCHES = 0.2
 LABEL_LETTERS = 40  # longer ones, of folders, go on in the next line
+_CONSTANT_ANSWERS = "always the median age or the most frequent label"
+_PANELS = {  # measure: the constant answer's, how numbers are written, title
+    "age_mae_years": ("median_age_mae_years", "{:.1f}", "mean age error, years"),
+    "age_bin_accuracy": ("majority_bin_accuracy", "{:.0%}", "age in its range"),
+    "gender_accuracy": ("majority_accuracy", "{:.0%}", "gender accuracy"),
+}
 
 
 @styled
 def error_by_group(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draws the age error and the gender accuracy of each group beside the constant answers.
+    """Draws age errors, hits of age ranges and gender accuracy of each group, beside constants'.
 
     Args:
         tables: Of `metrics.by_group`.
 
     Returns:
-        One row a group, with its count; two panels with 95% intervals, where a group has one.
+        One row a group, with its count; a panel for each measure that there is, with 95% intervals
+        where a group has one.
     """
     headings, labels, places = {}, [], []
     down = 0.0  # in rows, from the top
@@ -48,17 +55,22 @@ def error_by_group(tables: Mapping[str, pd.DataFrame]) -> Figure:
             down += half
         down += 1.5
     table, places = pd.concat(tables.values()), np.array(places)
+    measures = [measure for measure in _PANELS if measure in table]
     figure = Figure(figsize=(PAGE_INCHES, 1.2 + ROW_INCHES * down), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    _draw_measure(left, table, places, "age_mae_years", "median_age_mae_years", "{:.1f}")
-    left.set_title("mean absolute age error, years")
-    highest = left.get_xlim()[1]
-    left.set_xlim(-0.02 * highest, 1.02 * highest)  # so that no mark is cut
-    _draw_measure(right, table, places, "gender_accuracy", "majority_accuracy", "{:.0%}")
-    right.set_title("gender accuracy")
-    right.set_xlim(-0.02, 1.02)
-    right.xaxis.set_major_formatter("{x:.0%}")
-    right.tick_params(labelleft=False)
+    panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    for axes, measure in zip(panels, measures, strict=True):
+        baseline, digits, title = _PANELS[measure]
+        _draw_measure(axes, table, places, measure, baseline, digits)
+        axes.set_title(title)
+        if "%" in digits:
+            axes.set_xlim(-0.02, 1.02)
+            axes.xaxis.set_major_formatter("{x:.0%}")
+        else:
+            highest = axes.get_xlim()[1]
+            axes.set_xlim(-0.02 * highest, 1.02 * highest)  # so that no mark is cut
+        axes.tick_params(labelleft=False)
+    left = panels[0]
+    left.tick_params(labelleft=True)
     left.set_yticks(places, labels)
     for heading, place in headings.items():
         left.text(
@@ -66,13 +78,15 @@ def error_by_group(tables: Mapping[str, pd.DataFrame]) -> Figure:
             transform=left.get_yaxis_transform(),
         )  # fmt: skip
     left.set_ylim(down - 0.9, -0.8)  # downwards
-    legend_outside(figure, left, right, where="upper")
+    legend_outside(figure, *panels, where="upper")
     return figure
 
 
 def _draw_measure(
     axes: Axes, table: pd.DataFrame, places: np.ndarray, measure: str, baseline: str, digits: str
 ) -> None:
+    has = table[measure].notna().to_numpy()  # a group may lack labels for a measure
+    table, places = table[has], places[has]
     middle = table[measure].to_numpy("float64")
     ends = table[[f"{measure}_low", f"{measure}_high"]].to_numpy("float64").T  # (2, groups)
     known = ends[1] > ends[0]  # not where both are NaN, for one person, or no face differs
@@ -80,7 +94,7 @@ def _draw_measure(
     mark = {"fmt": "o", "ms": 5, "color": BLUE, "mec": BLUE}
     axes.plot(
         table[baseline], places, "|", color=VERMILION, ms=11, mew=2.5,
-        label="always the median age or the majority gender",
+        label=_CONSTANT_ANSWERS,
     )  # fmt: skip
     axes.errorbar(
         middle[known], places[known], xerr=reach, ecolor=INK, elinewidth=1, capsize=2,

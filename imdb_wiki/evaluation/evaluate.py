@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.evaluation.bins import ranges_in
 from imdb_wiki.evaluation.groups import by_group
 from imdb_wiki.evaluation.metrics import score
 from imdb_wiki.files import Kind, refuse_foreign, write_whole
+from imdb_wiki.labels import TASK_OUTPUTS
 from imdb_wiki.models.answers import predict
 from imdb_wiki.models.description import read_description
 from imdb_wiki.models.files import refuse_nan
@@ -39,15 +41,21 @@ def predictions_table(
     Returns:
         The frame with `predicted_age_years`, `age_error_years` (predicted − true),
         `female_probability`, `male_probability`, `predicted_gender`, and with constants the
-        interval's ends `age_low_years` and `age_high_years`.
+        interval's ends `age_low_years` and `age_high_years`. Columns of a task that was not
+        predicted are absent.
     """
-    table = frame.assign(
-        predicted_age_years=predictions["age_years"],
-        age_error_years=predictions["age_years"] - frame["age"].to_numpy(),
-        female_probability=predictions["gender"][:, 0],
-        male_probability=predictions["gender"][:, 1],
-        predicted_gender=np.argmax(predictions["gender"], axis=-1),
-    )
+    table = frame
+    if "age_years" in predictions:
+        table = table.assign(
+            predicted_age_years=predictions["age_years"],
+            age_error_years=predictions["age_years"] - frame["age"].to_numpy(),
+        )
+    if "gender" in predictions:
+        table = table.assign(
+            female_probability=predictions["gender"][:, 0],
+            male_probability=predictions["gender"][:, 1],
+            predicted_gender=np.argmax(predictions["gender"], axis=-1),
+        )
     if interval_constants:
         table["age_low_years"], table["age_high_years"] = age_interval(
             predictions["age_years"], predictions["age_distribution"], interval_constants
@@ -99,6 +107,8 @@ def calibrate_on_validation(
 ) -> dict:
     """Finds the age intervals' constants on validation splits, pooled.
 
+    Faces whose age is a range count only if there are no others, those without an age never.
+
     Args:
         model: A model that answers an `age_distribution`.
         prepared_dirs: Folders of `imdb_wiki_preparation.py`.
@@ -114,10 +124,22 @@ def calibrate_on_validation(
     """
     from imdb_wiki.pipeline import read_split
 
-    frame = read_split(prepared_dirs, "val")
+    frame = read_split(prepared_dirs, "val", incomplete=True)
+    exact = frame[frame["age"].notna()]
+    frame = exact if len(exact) else ranges_in(frame)
+    if frame.empty:
+        raise InputError(
+            "the validation split cannot calibrate an interval: it has no age; an evaluation of "
+            "the genders alone needs none"
+        )
     answers = predict(model, frame, batch_size, flip_averaging=flip_averaging)
     try:
-        return calibrate(frame["age"], answers["age_years"], answers["age_distribution"], coverage)
+        return calibrate(
+            frame[["age_low", "age_high"]],
+            answers["age_years"],
+            answers["age_distribution"],
+            coverage,
+        )
     except ValueError as error:
         raise InputError(f"the validation split cannot calibrate an interval: {error}") from error
 
@@ -134,8 +156,8 @@ class Evaluation:
 
 # How the files of an evaluation are recognized, each by its name.
 _FILE_KINDS = {
-    "metrics.json": Kind("evaluation", (b'"age_mae_years"',)),
-    "predictions.csv": Kind("table of predictions", (b"predicted_age_years",)),
+    "metrics.json": Kind("evaluation", (b'"train_count"',)),
+    "predictions.csv": Kind("table of predictions", (b"predicted_",)),
 }
 _FIGURE_KIND = Kind("figure", (b"Matplotlib",))
 
@@ -174,8 +196,9 @@ def write_evaluation(
         All that was written.
 
     Raises:
-        InputError: An answer is NaN: the training of the model has failed. Or the folder holds
-            files of the same names that this function has not written.
+        InputError: An answer is NaN: the training of the model has failed. No face has a label of
+            what was predicted. Or the folder holds files of the same names that this function has
+            not written.
     """
     from imdb_wiki.evaluation.figures import all_figures
     from imdb_wiki.plots.style import save  # here: the measures need no matplotlib
@@ -186,6 +209,9 @@ def write_evaluation(
     output_dir.mkdir(parents=True, exist_ok=True)
     tables = by_group(frame, predictions, train_frame, interval_constants)
     metrics = score(frame, predictions, train_frame, interval_constants)
+    if not {"age_mae_years", "age_bin_accuracy", "gender_accuracy"} & metrics.keys():
+        asked = " or ".join(task for task, output in TASK_OUTPUTS.items() if output in predictions)
+        raise InputError(f"nothing to score: no face, or none of the train split, has its {asked}")
     if interval_constants:
         metrics["age_interval"] = interval_constants
     for name, table in tables.items():

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from scipy.stats import binomtest
 
+from imdb_wiki.evaluation.bins import bin_names, bins_of, nearest_bins, ranges_in
 from imdb_wiki.evaluation.error_figure import error_by_group
 from imdb_wiki.evaluation.metrics import (
     CALIBRATION_BINS,
@@ -17,8 +18,8 @@ from imdb_wiki.evaluation.metrics import (
     cumulative_score,
     reliability,
 )
-from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
-from imdb_wiki.plots.faces import draw_faces
+from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS, with_age_ranges
+from imdb_wiki.plots.faces import age_text, draw_faces
 from imdb_wiki.plots.style import (
     BLUE,
     FACE_INCHES,
@@ -39,13 +40,13 @@ COUNT_COLOURS = LinearSegmentedColormap.from_list("counts", ["#5A9BCB", "#0B4F8A
 
 
 FIGURE_NAMES = (  # of their files, in the order in which they are shown
-    *("predicted_against_true", "error_by_group", "cumulative_score"),
+    *("predicted_against_true", "age_ranges", "error_by_group", "cumulative_score"),
     *("reliability", "best_and_worst_faces", "gender_confusion"),
 )
 
 
 def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Draws every picture of an evaluation.
+    """Draws every picture of an evaluation for which there are labels and answers.
 
     Args:
         table: Of `evaluation.predictions_table`.
@@ -54,15 +55,22 @@ def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict
     Returns:
         Figures by the name of their file.
     """
-    figures = (
-        predicted_against_true(table),
-        error_by_group(tables),
-        cumulative_curve(table),
-        reliability_diagram(table),
-        best_and_worst_faces(table),
-        gender_confusion(table),
-    )
-    return dict(zip(FIGURE_NAMES, figures, strict=True))
+    has_ages = "predicted_age_years" in table and table["age"].notna().any()
+    has_ranges = "predicted_age_years" in table and len(ranges_in(table)) > 0
+    has_genders = "predicted_gender" in table and table["gender"].notna().any()
+    figures = {
+        "error_by_group": error_by_group(tables),
+        "best_and_worst_faces": best_and_worst_faces(table),
+    }
+    if has_ages:
+        figures["predicted_against_true"] = predicted_against_true(table)
+        figures["cumulative_score"] = cumulative_curve(table)
+    if has_ranges:
+        figures["age_ranges"] = answered_ranges(table)
+    if has_genders:
+        figures["reliability"] = reliability_diagram(table)
+        figures["gender_confusion"] = gender_confusion(table)
+    return {name: figures[name] for name in FIGURE_NAMES if name in figures}
 
 
 @styled
@@ -76,6 +84,7 @@ def predicted_against_true(table: pd.DataFrame) -> Figure:
         Counts in cells of two by two years, the diagonal, and the median answer of each decade
         that has some faces.
     """
+    table = table[table["age"].notna()]
     figure = Figure(figsize=(6.4, 5.8), layout="compressed")
     axes = figure.subplots()
     limit = (MIN_AGE_YEARS, MAX_AGE_YEARS + 2)
@@ -106,6 +115,44 @@ def predicted_against_true(table: pd.DataFrame) -> Figure:
 
 
 @styled
+def answered_ranges(table: pd.DataFrame) -> Figure:
+    """Draws which ranges of ages were answered as which.
+
+    Args:
+        table: Of `evaluation.predictions_table`.
+
+    Returns:
+        A table of the ranges of all labels: shares of each labelled range, with its count.
+    """
+    rows = ranges_in(table)
+    bins = bins_of(rows)
+    labels = bins.get_indexer(pd.MultiIndex.from_frame(rows[["age_low", "age_high"]]))
+    answers = nearest_bins(rows["predicted_age_years"].to_numpy(), bins).argmax(axis=1)
+    counts = np.zeros((len(bins), len(bins)), dtype=int)  # (labelled, answered)
+    np.add.at(counts, (labels, answers), 1)
+    totals = counts.sum(axis=1)
+    shares = counts / totals[:, np.newaxis]
+    side = 1.6 + 0.55 * len(bins)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (label, answer), share in np.ndenumerate(shares):
+        if counts[label, answer]:
+            colour = "white" if share > 0.6 else INK
+            axes.text(answer, label, f"{share:.0%}", ha="center", va="center", color=colour, size=9)
+    names = bin_names(bins)
+    axes.set_xticks(range(len(bins)), names, rotation=45)
+    labelled = zip(names, totals, strict=True)
+    axes.set_yticks(range(len(bins)), [f"{name}  ({count:,})" for name, count in labelled])
+    axes.set(xlabel="range of the predicted age, years", ylabel="labelled range, years (faces)")
+    axes.set_title(f"age ranges of {face_count(rows)}")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return figure
+
+
+@styled
 def cumulative_curve(table: pd.DataFrame) -> Figure:
     """Draws the share of faces whose age error is at most so many years.
 
@@ -115,6 +162,7 @@ def cumulative_curve(table: pd.DataFrame) -> Figure:
     Returns:
         The network's curve, that of always answering the median, and CS@5 marked.
     """
+    table = table[table["age"].notna()]
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     years = np.arange(0, CURVE_YEARS + 0.5, 0.5)
@@ -149,8 +197,9 @@ def reliability_diagram(table: pd.DataFrame) -> Figure:
         The share of right answers in bins of the answered probability, each with a 95% interval
         (Wilson's, for a share of so many faces); below, how many faces are in each bin.
     """
+    table = table[table["gender"].notna()]
     probabilities = table[["female_probability", "male_probability"]].to_numpy()
-    genders = table["gender"].to_numpy()
+    genders = table["gender"].to_numpy(int)
     bins = reliability(genders, probabilities)
     error = calibration_error(genders, probabilities)
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
@@ -194,22 +243,18 @@ def best_and_worst_faces(table: pd.DataFrame, count: int = FACES_A_ROW) -> Figur
         count: Faces of each kind.
 
     Returns:
-        Three rows: best ages, worst ages, surest wrong genders.
+        Three rows: best ages, worst ages, surest wrong genders, of those that are labelled and
+        predicted. Of an age that is a range, the error is the distance from it.
     """
     count = min(count, len(table))
-    by_error = table.iloc[table["age_error_years"].abs().argsort(kind="stable")]
-    surely_wrong = table[table["predicted_gender"] != table["gender"]]
-    true_probability = np.where(
-        surely_wrong["gender"] == 0,
-        surely_wrong["female_probability"],
-        surely_wrong["male_probability"],
-    )
-    surely_wrong = surely_wrong.iloc[true_probability.argsort(kind="stable")]
-    rows = {
-        "closest ages (label → predicted)": (by_error[:count], _age_caption, 1),
-        "farthest ages (label → predicted)": (by_error[::-1][:count], _age_caption, 1),
-        "surest wrong genders (label → predicted)": (surely_wrong[:count], _gender_caption, 2),
-    }
+    rows = {}
+    if "predicted_age_years" in table:
+        by_error = _by_age_error(table)
+        rows["closest ages (label → predicted)"] = (by_error[:count], _age_caption, 1)
+        rows["farthest ages (label → predicted)"] = (by_error[::-1][:count], _age_caption, 1)
+    if "predicted_gender" in table:
+        wrong = _by_sureness_of_wrong_gender(table)[:count]
+        rows["surest wrong genders (label → predicted)"] = (wrong, _gender_caption, 2)
     columns = max(count, 4)  # else the rows' titles do not fit
     heights = [
         0.25 + (FACE_INCHES + 0.2 * lines if len(faces) else 0) for faces, _, lines in rows.values()
@@ -225,13 +270,32 @@ def best_and_worst_faces(table: pd.DataFrame, count: int = FACES_A_ROW) -> Figur
     return figure
 
 
+def _by_age_error(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with an age or a range, those with the smallest errors first."""
+    table = with_age_ranges(table)
+    table = table[table["age_low"].notna()]
+    answers = table["predicted_age_years"]
+    errors = (answers - answers.clip(table["age_low"], table["age_high"])).abs()
+    return table.iloc[errors.argsort(kind="stable")]
+
+
+def _by_sureness_of_wrong_gender(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a gender that was answered wrongly, the surest answers first."""
+    wrong = table[table["gender"].notna() & (table["predicted_gender"] != table["gender"])]
+    true_probability = np.where(
+        wrong["gender"] == 0, wrong["female_probability"], wrong["male_probability"]
+    )
+    return wrong.iloc[true_probability.argsort(kind="stable")]
+
+
 def _age_caption(face) -> str:
-    return f"{face.age} → {face.predicted_age_years:.0f}"
+    return f"{age_text(face.age_low, face.age_high)} → {face.predicted_age_years:.0f}"
 
 
 def _gender_caption(face) -> str:
     sure = max(face.female_probability, face.male_probability)
-    return f"{GENDER_NAMES[face.gender]} → {GENDER_NAMES[face.predicted_gender]}\n{sure:.0%} sure"
+    label, answer = (GENDER_NAMES[int(code)] for code in (face.gender, face.predicted_gender))
+    return f"{label} → {answer}\n{sure:.0%} sure"
 
 
 @styled
@@ -244,8 +308,9 @@ def gender_confusion(table: pd.DataFrame) -> Figure:
     Returns:
         A 2×2 table: shares of the true gender, with counts.
     """
+    table = table[table["gender"].notna()]
     counts = np.zeros((2, 2), dtype=int)  # (true, predicted)
-    np.add.at(counts, (table["gender"], table["predicted_gender"]), 1)
+    np.add.at(counts, (table["gender"].astype(int), table["predicted_gender"]), 1)
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals[:, np.newaxis], 1)
     figure = Figure(figsize=(4.4, 4), layout="constrained")

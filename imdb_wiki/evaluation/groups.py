@@ -1,9 +1,12 @@
 """Scores by group: age decade, gender, race label, folder."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from imdb_wiki.datasets import DATASETS
+from imdb_wiki.evaluation.bins import bin_names, bins_of, ranges_in
 from imdb_wiki.evaluation.metrics import score
 from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS
 
@@ -16,38 +19,57 @@ def groups_of(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
     Returns:
         `age_decade` (`20–29`), `gender` (`female`), `gender_and_decade` (`female 20–29`), and
-        where there is more to tell `race` (UTKFace's label) and `folder`.
+        where there is more to tell `age_range` (labels that are ranges), `race` (the data set's
+        label), `race_and_gender` and `folder`. A row without such a label is in no group.
     """
-    first = frame["age"] // 10 * 10
-    decade = first.astype(str) + "–" + (first + 9).astype(str)
     # Zero-padded or not, text does not sort as numbers do: categories keep the order.
-    names = [f"{year}–{year + 9}" for year in range(0, MAX_AGE_YEARS, 10)] + [str(MAX_AGE_YEARS)]
-    decade = decade.where(first < MAX_AGE_YEARS, str(MAX_AGE_YEARS))
+    decades = [f"{year}–{year + 9}" for year in range(0, MAX_AGE_YEARS, 10)] + [str(MAX_AGE_YEARS)]
+    decade = (frame["age"] // 10).map(dict(enumerate(decades)))
     gender = frame["gender"].map(dict(enumerate(GENDER_NAMES)))
     groups = {
-        "age_decade": pd.Series(pd.Categorical(decade, names)),
-        "gender": pd.Series(pd.Categorical(gender, GENDER_NAMES)),
-        "gender_and_decade": pd.Series(
-            pd.Categorical(gender + " " + decade, [f"{g} {d}" for g in GENDER_NAMES for d in names])
-        ),
+        "age_decade": _in_order(decade, decades),
+        "gender": _in_order(gender, GENDER_NAMES),
+        "gender_and_decade": _pairs(gender, GENDER_NAMES, decade, decades),
     }
-    if "source" in frame:
-        groups |= _races_of(frame["source"])
+    ranges = ranges_in(frame)
+    if len(ranges):
+        names = pd.Series(bin_names(pd.MultiIndex.from_frame(ranges[["age_low", "age_high"]])))
+        of_rows = pd.Series(names.to_numpy(), ranges.index).reindex(frame.index)
+        groups["age_range"] = _in_order(of_rows, bin_names(bins_of(frame)))
+    race, races = _races_of(frame)
+    if race.notna().any():
+        groups["race"] = _in_order(race, races)
+        groups["race_and_gender"] = _pairs(race, races, gender, GENDER_NAMES)
     if "folder" in frame and frame["folder"].nunique() > 1:
         groups["folder"] = pd.Series(pd.Categorical(frame["folder"]))
     return groups
 
 
-def _races_of(sources: pd.Series) -> dict[str, pd.Series]:
-    """The group `race`, if any photo is of a data set that has such a label."""
-    names = []
-    race = pd.Series(np.nan, sources.index, dtype=object)
+def _in_order(values: pd.Series, names: Sequence[str]) -> pd.Series:
+    return pd.Series(pd.Categorical(values, names))
+
+
+def _pairs(
+    first: pd.Series, first_names: Sequence[str], second: pd.Series, second_names: Sequence[str]
+) -> pd.Series:
+    """The groups of two labels together: `female 20–29`."""
+    names = [f"{one} {other}" for one in first_names for other in second_names]
+    return _in_order(first + " " + second, names)
+
+
+def _races_of(frame: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Each row's race label, NaN where it has none, and the names in the order to show them."""
+    names: list[str] = []
+    race = pd.Series(np.nan, frame.index, dtype=object)
+    if "race" in frame:
+        race = frame["race"].astype(object).where(frame["race"].notna() & (frame["race"] != ""))
     for dataset in DATASETS.values():
-        if dataset.race_of:
-            race = race.fillna(dataset.race_of(sources))
-            names += dataset.race_names
-    names = list(dict.fromkeys(names))  # each once
-    return {"race": pd.Series(pd.Categorical(race, names))} if race.notna().any() else {}
+        if dataset.race_of and "source" in frame:  # an older folder has no column of it
+            race = race.fillna(dataset.race_of(frame["source"]))
+        names += dataset.race_names
+    there = {str(name) for name in race.dropna()}
+    names += sorted(there - set(names))  # of own photos
+    return race, [name for name in dict.fromkeys(names) if name in there]  # each once
 
 
 def by_group(
@@ -56,7 +78,7 @@ def by_group(
     train_frame: pd.DataFrame,
     interval_constants: dict | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Scores each group apart: by age decade, gender, both, and race where it is labelled.
+    """Scores each group apart: by age decade or range, gender, both, and race where labelled.
 
     Args:
         frame: Rows of `read_split` that were predicted.
@@ -78,5 +100,6 @@ def by_group(
             part = {output: values[chosen] for output, values in predictions.items()}
             scores = score(frame[chosen], part, train_frame, interval_constants)
             rows[key] = {k: v for k, v in scores.items() if not k.startswith("train_")}
-        tables[name] = pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
+        if rows:
+            tables[name] = pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
     return tables

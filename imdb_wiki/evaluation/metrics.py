@@ -1,11 +1,14 @@
 """The measures of ages, genders and intervals, beside what constant answers get, by group."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from imdb_wiki.labels import GENDER_NAMES
+from imdb_wiki.evaluation.bins import bin_table
+from imdb_wiki.labels import GENDER_NAMES, known_ages, with_age_ranges
 from imdb_wiki.models.intervals import age_interval
 
 CS_YEARS = 5  # CS@5, the cumulative score at 5 years, is the literature's second measure of age
@@ -22,6 +25,24 @@ def age_mae_years(true_years: ArrayLike, predicted_years: ArrayLike) -> float:
 def age_bias_years(true_years: ArrayLike, predicted_years: ArrayLike) -> float:
     """Mean error in years, positive if predictions are too old."""
     return float(np.mean(np.subtract(predicted_years, true_years, dtype="float64")))
+
+
+def median_age_error_years(frame: pd.DataFrame, train_frame: pd.DataFrame) -> float | None:
+    """Mean error in years of always answering the training median; of ranges, the distance.
+
+    Args:
+        frame: Rows of `read_split`.
+        train_frame: Rows of the training split.
+
+    Returns:
+        What a training's `age_years_mae` stands beside; None if there are no ages.
+    """
+    trained = known_ages(train_frame)
+    ends = with_age_ranges(frame)[["age_low", "age_high"]].dropna()
+    if trained.empty or ends.empty:
+        return None
+    nearest = np.clip(trained.median(), ends["age_low"], ends["age_high"])
+    return float((nearest - trained.median()).abs().mean())
 
 
 def cumulative_score(
@@ -137,8 +158,9 @@ def score(
 ) -> dict:
     """Scores predictions, each measure beside what a constant answer gets.
 
-    The constant answers come from the training split: its median age, its majority gender and,
-    for the cross-entropy and the calibration, its gender frequencies.
+    The constant answers come from the training split: its median age (of a range, its middle
+    counts), its most frequent range, its majority gender and, for the cross-entropy and the
+    calibration, its gender frequencies.
 
     Args:
         frame: Rows of `read_split` that were predicted.
@@ -148,26 +170,82 @@ def score(
 
     Returns:
         Plain numbers by name, as in `metrics.json`; ages in years, shares from 0 to 1; `_low` and
-        `_high` are the ends of a 95% bootstrap interval.
+        `_high` are the ends of a 95% bootstrap interval. What the predictions do not answer, or no
+        label can judge, is absent. Where not all faces have a label, `age_count` are those of an
+        exact age, `age_range_count` those of a range, `gender_count` those of a gender.
     """
-    age, gender = frame["age"].to_numpy(), frame["gender"].to_numpy()
-    predicted_age, probabilities = predictions["age_years"], predictions["gender"]
-    median_age = float(train_frame["age"].median())
-    frequencies = np.bincount(train_frame["gender"], minlength=2) / len(train_frame)
-    errors = np.abs(np.subtract(predicted_age, age, dtype="float64"))
-    right = np.argmax(probabilities, axis=-1) == gender
+    scores: dict[str, Any] = {"count": len(frame)}
     people = people_of(frame)
-    scores = {"count": len(frame), "age_mae_years": age_mae_years(age, predicted_age)}
-    scores |= _ends("age_mae_years", errors, people)
-    scores |= {
+    facts: dict[str, Any] = {"train_count": len(train_frame)}
+    train_ages, train_genders = known_ages(train_frame), train_frame["gender"].dropna()
+    if "age_years" in predictions and len(train_ages):
+        median_age = float(train_ages.median())
+        facts["train_median_age_years"] = median_age
+        scores |= _exact_age_scores(frame, predictions, median_age, people)
+        scores |= _range_scores(frame, predictions, train_frame, people)
+    if "gender" in predictions and len(train_genders):
+        frequencies = np.bincount(train_genders.astype(int), minlength=2) / len(train_genders)
+        facts["train_majority_gender"] = GENDER_NAMES[int(np.argmax(frequencies))]
+        scores |= _gender_scores(frame, predictions["gender"], frequencies, people)
+    scores |= facts
+    if interval_constants:
+        scores |= _interval_scores(frame, predictions, interval_constants)
+    return scores
+
+
+def _exact_age_scores(
+    frame: pd.DataFrame, predictions: dict, median_age: float, people: np.ndarray
+) -> dict:
+    known = frame["age"].notna().to_numpy()
+    if not known.any():
+        return {}
+    age, predicted_age = frame["age"].to_numpy()[known], predictions["age_years"][known]
+    errors = np.abs(np.subtract(predicted_age, age, dtype="float64"))
+    return {
+        **({} if known.all() else {"age_count": int(known.sum())}),
+        "age_mae_years": age_mae_years(age, predicted_age),
+        **_ends("age_mae_years", errors, people[known]),
         "median_age_mae_years": age_mae_years(age, median_age),
         "age_cs5": cumulative_score(age, predicted_age),
-        **_ends("age_cs5", errors <= CS_YEARS, people),
+        **_ends("age_cs5", errors <= CS_YEARS, people[known]),
         "median_age_cs5": cumulative_score(age, median_age),
         "age_bias_years": age_bias_years(age, predicted_age),
         "median_age_bias_years": age_bias_years(age, median_age),
+    }
+
+
+def _range_scores(
+    frame: pd.DataFrame, predictions: dict, train_frame: pd.DataFrame, people: np.ndarray
+) -> dict:
+    frame = frame.reset_index(drop=True)  # a row's place
+    table = bin_table(frame, predictions["age_years"], train_frame)
+    if table.empty:
+        return {}
+    people, means = people[table.index], table.mean()
+    return {
+        "age_range_count": len(table),
+        "age_bin_accuracy": float(means["exact"]),
+        **_ends("age_bin_accuracy", table["exact"].to_numpy("float64"), people),
+        "majority_bin_accuracy": float(means["constant_exact"]),
+        "age_bin_one_off": float(means["one_off"]),
+        **_ends("age_bin_one_off", table["one_off"].to_numpy("float64"), people),
+        "majority_bin_one_off": float(means["constant_one_off"]),
+        "age_range_error_years": float(means["error_years"]),
+    }
+
+
+def _gender_scores(
+    frame: pd.DataFrame, probabilities: np.ndarray, frequencies: np.ndarray, people: np.ndarray
+) -> dict:
+    known = frame["gender"].notna().to_numpy()
+    if not known.any():
+        return {}
+    gender, probabilities = frame["gender"].to_numpy()[known].astype(int), probabilities[known]
+    right = np.argmax(probabilities, axis=-1) == gender
+    return {
+        **({} if known.all() else {"gender_count": int(known.sum())}),
         "gender_accuracy": accuracy(gender, probabilities),
-        **_ends("gender_accuracy", right, people),
+        **_ends("gender_accuracy", right, people[known]),
         "majority_accuracy": accuracy(gender, frequencies),
         "gender_balanced_accuracy": balanced_accuracy(gender, probabilities),
         "majority_balanced_accuracy": balanced_accuracy(
@@ -177,14 +255,17 @@ def score(
         "frequency_cross_entropy": cross_entropy(gender, frequencies),
         "gender_calibration_error": calibration_error(gender, probabilities),
         "frequency_calibration_error": calibration_error(gender, frequencies),
-        "train_count": len(train_frame),
-        "train_median_age_years": median_age,
-        "train_majority_gender": GENDER_NAMES[int(np.argmax(frequencies))],
     }
-    if interval_constants:
-        low, high = age_interval(predicted_age, predictions["age_distribution"], interval_constants)
-        scores["age_interval_coverage"] = float(np.mean((low <= age) & (age <= high)))
-        scores["age_interval_width_years"] = float(np.mean(high - low))
+
+
+def _interval_scores(frame: pd.DataFrame, predictions: dict, constants: dict) -> dict:
+    low, high = age_interval(predictions["age_years"], predictions["age_distribution"], constants)
+    scores = {"age_interval_width_years": float(np.mean(high - low))}
+    known = frame["age"].notna().to_numpy()
+    if known.any():
+        age = frame["age"].to_numpy()
+        held = ((low <= age) & (age <= high))[known]
+        scores = {"age_interval_coverage": float(np.mean(held)), **scores}
     return scores
 
 

@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+
+from imdb_wiki.labels import with_age_ranges
 
 RELATIVE_TOLERANCE = 1e-3  # of a float export's every answer; rounding alone makes about 1e-5
 # Smaller values are compared as if they had this size: a millionth of a probability is noise.
@@ -46,46 +49,64 @@ def float_check(wanted: dict, given: dict) -> Check:
     return Check(passed, text)
 
 
-def quantized_check(wanted: dict, given: dict, age_years: np.ndarray, gender: np.ndarray) -> Check:
+def quantized_check(wanted: dict, given: dict, frame: pd.DataFrame) -> Check:
     """Checks a quantized export: it must be about as accurate as the model, or better.
 
     It is refused if it is worse by more than the tolerance at both ends of the 95% interval of the
     difference, or if it is worse and its answers are far from the model's. The interval is that of
-    the mean of the differences face by face.
+    the mean of the differences face by face. Where an age is a range, the error is the distance
+    from it.
 
     Args:
         wanted: The model's answers, each (count, n), by name.
         given: The export's.
-        age_years: True ages, (count,).
-        gender: True labels, 0 female, 1 male, (count,).
+        frame: Rows of `read_split`, (count,).
 
     Returns:
-        Whether it passes, and both measures of both.
+        Whether it passes, and the measures of both; without any label it does not.
     """
-    ages = [answers["age_years"][:, 0].astype("float64") for answers in (wanted, given)]
-    errors = [np.abs(answer - age_years) for answer in ages]  # years, (count,)
-    genders = [answers["gender"].astype("float64") for answers in (wanted, given)]
-    right = [100.0 * (answer.argmax(axis=1) == gender) for answer in genders]  # 0 or 100, (count,)
+    checks = []
+    rows = with_age_ranges(frame).reset_index(drop=True)
+    aged, gendered = rows[rows["age_low"].notna()], rows[rows["gender"].notna()]
+    if "age_years" in wanted and len(aged):
+        checks.append(_age_check(wanted, given, aged))
+    if "gender" in wanted and len(gendered):
+        checks.append(_gender_check(wanted, given, gendered))
+    if not checks:
+        return Check(False, "no crop has a label to check it by")
+    finite = all(np.isfinite(values).all() for values in given.values())
+    text = ", ".join(check.text for check in checks)
+    return Check(finite and all(check.passed for check in checks), text)
+
+
+def _age_check(wanted: dict, given: dict, rows: pd.DataFrame) -> Check:
+    """Compares the age errors; `rows` have an age or a range."""
+    ages = [answers["age_years"][rows.index, 0].astype("float64") for answers in (wanted, given)]
+    low, high = rows["age_low"].to_numpy(), rows["age_high"].to_numpy()
+    errors = [np.abs(answer - answer.clip(low, high)) for answer in ages]  # years, (count,)
     loss, margin = _mean_and_margin(errors[1] - errors[0])
-    points, points_margin = _mean_and_margin(right[0] - right[1])
-    age_change = np.abs(ages[1] - ages[0]).mean()
-    points_change = 100 * np.abs(genders[1] - genders[0]).mean()
-    passed = (
-        all(np.isfinite(values).all() for values in given.values())
-        and not _too_much(loss, margin, AGE_TOLERANCE_YEARS, age_change / AGE_CHANGE_YEARS)
-        and not _too_much(
-            points, points_margin, GENDER_TOLERANCE_POINTS, points_change / GENDER_CHANGE_POINTS
-        )
-    )
+    change = np.abs(ages[1] - ages[0]).mean()
     text = (
         f"age error {errors[1].mean():.2f} years, {loss:+.2f} ± {margin:.2f} against the float "
-        f"model (at most {AGE_TOLERANCE_YEARS} more), gender accuracy {right[1].mean():.1f} %, "
-        f"{-points:+.1f} ± {points_margin:.1f} points (at most {GENDER_TOLERANCE_POINTS} fewer), "
-        f"on {len(gender):,} crops; a face's age moves by {age_change:.2f} years (at most "
-        f"{AGE_CHANGE_YEARS:g}), its probability by {points_change:.1f} points (at most "
-        f"{GENDER_CHANGE_POINTS:g})"
+        f"model (at most {AGE_TOLERANCE_YEARS} more; a face's age moves by {change:.2f} years, at "
+        f"most {AGE_CHANGE_YEARS:g}) on {len(rows):,} crops"
     )
-    return Check(bool(passed), text)
+    return Check(not _too_much(loss, margin, AGE_TOLERANCE_YEARS, change / AGE_CHANGE_YEARS), text)
+
+
+def _gender_check(wanted: dict, given: dict, rows: pd.DataFrame) -> Check:
+    """Compares how often the gender is right; `rows` have one."""
+    genders = [answers["gender"][rows.index].astype("float64") for answers in (wanted, given)]
+    right = [100.0 * (answer.argmax(axis=1) == rows["gender"].to_numpy()) for answer in genders]
+    loss, margin = _mean_and_margin(right[0] - right[1])  # percentage points
+    change = 100 * np.abs(genders[1] - genders[0]).mean()
+    text = (
+        f"gender accuracy {right[1].mean():.1f} %, {-loss:+.1f} ± {margin:.1f} points (at most "
+        f"{GENDER_TOLERANCE_POINTS} fewer; a face's probability moves by {change:.1f} points, at "
+        f"most {GENDER_CHANGE_POINTS:g}) on {len(rows):,} crops"
+    )
+    share = change / GENDER_CHANGE_POINTS
+    return Check(not _too_much(loss, margin, GENDER_TOLERANCE_POINTS, share), text)
 
 
 def _too_much(loss: float, margin: float, tolerance: float, share_of_change: float) -> bool:

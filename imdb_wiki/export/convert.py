@@ -20,8 +20,8 @@ from imdb_wiki.export.check import Check, float_check, quantized_check
 from imdb_wiki.files import refuse_foreign, write_together
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
 from imdb_wiki.models.description import DESCRIPTION_KIND, find_description
-from imdb_wiki.models.exported import EXPORT_KIND, OUTPUT_SIZES, ExportedModel, load_exported
-from imdb_wiki.models.files import load_model, refuse_nan
+from imdb_wiki.models.exported import EXPORT_KIND, ExportedModel, load_exported
+from imdb_wiki.models.files import OUTPUT_SIZES, load_model, refuse_nan
 from imdb_wiki.tensorflow_start import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _int8_onnx(scratch: Path, path: Path, calibration: np.ndarray) -> None:
 def _read_split(prepared_dir: Path, split: str) -> "pd.DataFrame":
     from imdb_wiki.pipeline import read_split  # here: it imports TensorFlow
 
-    return read_split(prepared_dir, split)
+    return read_split(prepared_dir, split, incomplete=True)
 
 
 def _crops(frame: "pd.DataFrame", image_size: int) -> Iterable[np.ndarray]:
@@ -230,7 +230,7 @@ def _crops(frame: "pd.DataFrame", image_size: int) -> Iterable[np.ndarray]:
     from imdb_wiki.pipeline import make_dataset, named_broken_images
 
     with named_broken_images(frame):
-        for images, _ in make_dataset(frame, image_size, BATCH_SIZE):
+        for images, *_ in make_dataset(frame, image_size, BATCH_SIZE):
             yield images.numpy()
 
 
@@ -278,7 +278,7 @@ def _check(
         return Check(False, f"it answers {', '.join(given)}, not {', '.join(wanted)}")
     if quantized:
         assert frame is not None, "`look_first` wants crops for int8"
-        return quantized_check(wanted, given, frame["age"].to_numpy(), frame["gender"].to_numpy())
+        return quantized_check(wanted, given, frame)
     check = float_check(wanted, given)
     return check._replace(text=f"{check.text} on {count:,} {what}")
 

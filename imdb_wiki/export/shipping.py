@@ -58,17 +58,21 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     import keras
 
     from imdb_wiki.evaluation.evaluate import calibrate_on_validation
+    from imdb_wiki.networks import tasks_of
     from imdb_wiki.pipeline import read_split
     from imdb_wiki.split_lists import split_list_text
 
     model = load_model(model_path)
-    if "age_distribution" not in model.output:
+    if "age_distribution" not in model.output and "age" in tasks_of(model):
         raise InputError(f"{model_path} answers no age_distribution")
     refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
-    interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
+    interval = None  # without ages there is none
+    if "age" in tasks_of(model):
+        interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
     card = {
         "name": output.name,
         "network": model.name,
+        "tasks": list(tasks_of(model)),
         "parameters": model.count_params(),
         "image_size": model.input_shape[1],
         "colour_order": "RGB",
@@ -79,7 +83,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         "versions": {"python": platform.python_version(), "keras": keras.__version__},
     }
     frames = {
-        split: read_split(prepared_dirs, split)
+        split: read_split(prepared_dirs, split, incomplete=True)
         for split in SPLIT_NAMES[1:]
         if all((Path(folder) / f"{split}.csv").is_file() for folder in prepared_dirs)
     }
@@ -170,9 +174,13 @@ def main(arguments: list[str] | None = None) -> int:
     start_tensorflow()
     card = ship(options.run_dir, options.prepared_dirs, output)
     interval = card["age_interval"]
-    print(
-        f"{output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
-        f"{interval['coverage']:.0%} intervals reach {interval['factor']:.2f} times the spread "
-        f"plus {interval['floor_years']:g} years, by {interval['count']:,} faces"
-    )
+    text = f"{output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
+    if interval:
+        text += (
+            f"{interval['coverage']:.0%} intervals reach {interval['factor']:.2f} times the spread "
+            f"plus {interval['floor_years']:g} years, by {interval['count']:,} faces"
+        )
+    else:
+        text += "genders only, so there are no age intervals"
+    print(text)
     return 0

@@ -26,8 +26,8 @@ def predict(
         flip_averaging: Whether the answer is the mean of two passes, for the image and its mirror.
 
     Returns:
-        `age_years` (count,), `gender` (count, 2), probabilities of female and male, and where the
-        model has one `age_distribution` (count, 101).
+        What the model answers, of `age_years` (count,), `gender` (count, 2), probabilities of
+        female and male, and `age_distribution` (count, 101).
 
     Raises:
         InputError: An image is missing or broken; the message names it.
@@ -48,4 +48,6 @@ def predict(
         if flip_averaging:
             second = answers(dataset.map(lambda images, *rest: (images[:, :, ::-1], *rest)))
             outputs = {name: (outputs[name] + second[name]) / 2 for name in outputs}
-    return outputs | {"age_years": outputs["age_years"][:, 0]}
+    if "age_years" in outputs:
+        outputs["age_years"] = outputs["age_years"][:, 0]
+    return outputs

@@ -8,19 +8,16 @@ import numpy as np
 from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind
-from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES
-from imdb_wiki.models.files import MAX_IMAGE_SIDE, refuse_too_large
+from imdb_wiki.models.files import (
+    MAX_IMAGE_SIDE,
+    OUTPUT_SIZES,
+    WANTED_OUTPUTS,
+    has_known_outputs,
+    refuse_too_large,
+)
 from imdb_wiki.tensorflow_start import quiet_tensorflow
 
-# The outputs that a model may have, by name, with their values per image. Every model has the first
-# two.
-OUTPUT_SIZES = {
-    "age_years": 1,
-    "gender": len(GENDER_NAMES),
-    "age_distribution": len(AGES_YEARS),
-}
-REQUIRED_OUTPUTS = ("age_years", "gender")
-EXPORT_KIND = Kind("export of a model for age and gender", (b"age_years", b"gender"))
+EXPORT_KIND = Kind("export of a model for age and gender", (), one_of=(b"age_years", b"gender"))
 
 
 class _LiteRT:
@@ -100,8 +97,8 @@ class ExportedModel:
             images: (batch, size, size, 3), RGB, 0–255, uint8 or float.
 
         Returns:
-            `age_years` (batch, 1) in years, `gender` (batch, 2), the probabilities of female and
-            male, and where the model has it `age_distribution` (batch, 101), all float32.
+            What the model has, of `age_years` (batch, 1) in years, `gender` (batch, 2), the
+            probabilities of female and male, and `age_distribution` (batch, 101), all float32.
 
         Raises:
             ValueError: The images have another shape.
@@ -160,14 +157,9 @@ def _checked_image_size(path: Path, runtime: _LiteRT | _OnnxRuntime) -> int:
         raise InputError(f"{path} takes {takes or 'nothing'}, not one image (batch, size, size, 3)")
     if height > MAX_IMAGE_SIDE:
         raise InputError(f"{path} takes images of more than {MAX_IMAGE_SIDE} pixels a side")
-    outputs = {name: tuple(shape[1:]) for name, shape in runtime.output_shapes.items()}
-    good = {name for name, size in OUTPUT_SIZES.items() if outputs.get(name) == (size,)}
-    if not good.issuperset(
-        name for name in OUTPUT_SIZES if name in outputs or name in REQUIRED_OUTPUTS
-    ):
+    if not has_known_outputs(runtime.output_shapes):
         answers = ", ".join(f"{n} {_shape_text(s)}" for n, s in runtime.output_shapes.items())
-        wanted = " and ".join(f"{n} (batch, {OUTPUT_SIZES[n]})" for n in REQUIRED_OUTPUTS)
-        raise InputError(f"{path} answers {answers or 'nothing'}, not {wanted}")
+        raise InputError(f"{path} answers {answers or 'nothing'}, not {WANTED_OUTPUTS}")
     return int(height)
 
 

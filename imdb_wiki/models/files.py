@@ -6,6 +6,7 @@ A `.keras` file is a zip file of `config.json`, which describes the layers, and 
 import io
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import numpy as np
 from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, write_whole
+from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES, TASK_OUTPUTS
 
 if TYPE_CHECKING:  # an exported model is used without Keras and TensorFlow
     import keras
@@ -39,7 +41,16 @@ MAX_MODEL_BYTES = 1_000_000_000
 MAX_CONFIG_BYTES = 20_000_000  # as Python objects, JSON takes about ten times its size in memory
 MAX_IMAGE_SIDE = 2048  # in pixels, of a model's input
 # How a model is recognized among other files; Keras does not compress the config.
-MODEL_KIND = Kind("model for age and gender", (CONFIG_NAME.encode(), b'"age_years"', b'"gender"'))
+MODEL_KIND = Kind(
+    "model for age and gender", (CONFIG_NAME.encode(),), one_of=(b'"age_years"', b'"gender"')
+)
+# The outputs that a model may have, by name, with their values per image; it has one of the first
+# two or both.
+OUTPUT_SIZES = {
+    "age_years": 1,
+    "gender": len(GENDER_NAMES),
+    "age_distribution": len(AGES_YEARS),
+}
 
 
 def save_model(model: "keras.Model", path: str | PathLike, note: str = "") -> None:
@@ -191,11 +202,20 @@ def load_model(path: str | Path) -> "keras.Model":
         raise InputError(f"{path} takes {inputs}: more than {MAX_IMAGE_SIDE} pixels a side")
     outputs = model.output
     shapes = {k: v.shape for k, v in outputs.items()} if isinstance(outputs, dict) else {}
-    if shapes.get("age_years", ())[1:] != (1,) or shapes.get("gender", ())[1:] != (2,):
+    if not has_known_outputs(shapes):
         answers = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "no dictionary"
-        wanted = "age_years (batch, 1) and gender (batch, 2)"
-        raise InputError(f"{path} answers {answers}, not {wanted}")
+        raise InputError(f"{path} answers {answers}, not {WANTED_OUTPUTS}")
     return model
+
+
+WANTED_OUTPUTS = "age_years (batch, 1), gender (batch, 2) or both"  # for messages
+
+
+def has_known_outputs(shapes: Mapping[str, Sequence[int | None]]) -> bool:
+    """Whether outputs, by their shapes (batch, n), are what a model for ages or genders has."""
+    known = [name for name in OUTPUT_SIZES if name in shapes]
+    right = all(tuple(shapes[name])[1:] == (OUTPUT_SIZES[name],) for name in known)
+    return right and any(output in known for output in TASK_OUTPUTS.values())
 
 
 def refuse_too_large(path: Path) -> None:

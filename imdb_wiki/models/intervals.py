@@ -36,8 +36,11 @@ def calibrate(
 ) -> dict:
     """Finds the constants of `age_interval` on faces that the network has not learnt from.
 
+    Where no label but a range is known, each of its years counts as equally likely: the interval is
+    then rather too wide, since true ages are more often on the network's side of the range.
+
     Args:
-        true_years: Ages (count,) of a validation split.
+        true_years: Ages (count,) of a validation split, or ranges (count, 2), first and last year.
         age_years: The network's answers (count,).
         age_distribution: Its distributions (count, 101).
         coverage: Share of true ages that the intervals are meant to hold.
@@ -53,17 +56,31 @@ def calibrate(
     if not 0 < coverage < 1:
         raise ValueError(f"a coverage of {coverage:g} is not above 0 and below 1")
     spreads = age_spread_years(age_distribution) + floor_years
-    scores = np.abs(np.asarray(true_years, "float64") - age_years) / spreads
-    if not np.isfinite(scores).all():
-        raise ValueError("an answer of the network is not a number (NaN)")
-    count = len(scores)
+    count = len(spreads)
     # Conformal prediction counts the new face too, whose score is not known: hence count + 1.
     rank = math.ceil((count + 1) * coverage)
     if rank > count:
         raise ValueError(f"{count} faces are too few for a coverage of {coverage:g}")
+    ends = np.asarray(true_years, "float64").reshape(count, -1)  # (count, 1 or 2)
+    if not np.isfinite(ends).all():
+        raise ValueError("an age is not known")
+    years_each = (ends[:, -1] - ends[:, 0] + 1).astype(int)
+    face = np.repeat(np.arange(count), years_each)  # of each year of each range
+    year = (
+        ends[face, 0]
+        + np.arange(len(face))
+        - np.repeat(np.cumsum(years_each) - years_each, years_each)
+    )
+    scores = np.abs(year - np.asarray(age_years, "float64")[face]) / spreads[face]
+    if not np.isfinite(scores).all():
+        raise ValueError("an answer of the network is not a number (NaN)")
+    order = np.argsort(scores, kind="stable")
+    faces_within = np.cumsum(1 / years_each[face[order]])
+    # A thousandth: the sum of parts of a face is not exact.
+    place = np.searchsorted(faces_within, rank - 1e-3)
     return {
         "coverage": coverage,
-        "factor": float(np.sort(scores)[rank - 1]),
+        "factor": float(scores[order[place]]),
         "floor_years": floor_years,
         "count": count,
     }

@@ -1,7 +1,9 @@
 """The compact network: a small residual one whose age is a distribution."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from imdb_wiki.labels import TASKS
 from imdb_wiki.networks.heads import with_heads
 from imdb_wiki.networks.network import Network
 
@@ -19,6 +21,7 @@ def compact_cnn(
     squeeze_ratio: int = SQUEEZE_RATIO,
     dropout: float = 0.2,
     norm_momentum: float = 0.99,
+    tasks: Sequence[str] = TASKS,
     name: str = "compact_cnn",
 ) -> "keras.Model":
     """Builds a small residual network with squeeze-and-excitation; its age is a distribution.
@@ -36,6 +39,7 @@ def compact_cnn(
             both out.
         dropout: Share of the features dropped before the heads.
         norm_momentum: How slowly batch norm's statistics follow those of the batches.
+        tasks: What it answers: `age`, `gender` or both; outputs of the other are left out.
         name: Name of the model.
 
     Returns:
@@ -99,12 +103,14 @@ def compact_cnn(
             x = block(x, f"stage_{stage}_block_{place}", filters, strides)
     # (batch, 3, 3, 176)
     x = layers.GlobalAveragePooling2D(name="features")(x)  # (batch, 176)
-    return with_heads(image, x, dropout, name)
+    return with_heads(image, x, dropout, name, tasks)
 
 
-def _build(image_size: int | None, dropout: float, squeeze: bool, **_) -> "keras.Model":
+def _build(
+    image_size: int | None, dropout: float, squeeze: bool, tasks: Sequence[str] = TASKS, **_
+) -> "keras.Model":
     squeeze_ratio = SQUEEZE_RATIO if squeeze else 0
-    return compact_cnn(image_size, squeeze_ratio=squeeze_ratio, dropout=dropout)
+    return compact_cnn(image_size, squeeze_ratio=squeeze_ratio, dropout=dropout, tasks=tasks)
 
 
 # The stem and four stages each halve the side.

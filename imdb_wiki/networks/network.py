@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imdb_wiki.labels import TASK_OUTPUTS
+
 if TYPE_CHECKING:
     import keras
 
@@ -19,10 +21,15 @@ class Network:
         name: What `--network` calls it.
         least_image_side_pixels: Smaller images become less than one pixel on their way through.
         build: Called with `image_size` (pixels a side; None takes any) and the keywords `dropout`,
-            `squeeze` and `pretrained` of a training's recipe, of which it takes what it needs;
-            returns an uncompiled model of the contract in `imdb_wiki.networks`.
+            `squeeze`, `pretrained` and `tasks` of a training's recipe, of which it takes what it
+            needs; returns an uncompiled model of the contract in `imdb_wiki.networks`.
     """
 
     name: str
     least_image_side_pixels: int
     build: "Callable[..., keras.Model]"
+
+
+def tasks_of(network: "keras.Model") -> tuple[str, ...]:
+    """What a network answers, of `labels.TASKS`: ages, genders or both."""
+    return tuple(task for task, output in TASK_OUTPUTS.items() if output in network.output)

@@ -1,8 +1,10 @@
 """Networks on features that were learnt elsewhere."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from imdb_wiki.labels import TASKS
 from imdb_wiki.networks.heads import with_heads
 from imdb_wiki.networks.network import Network
 
@@ -20,6 +22,7 @@ def transfer_network(
     image_size: int | None = 112,
     weights: str | None = "imagenet",
     dropout: float = 0.2,
+    tasks: Sequence[str] = TASKS,
 ) -> "keras.Model":
     """Builds a network on features that were learnt elsewhere.
 
@@ -29,6 +32,7 @@ def transfer_network(
         image_size: Side of the square image in pixels; None takes any.
         weights: `imagenet` fetches Keras' weights on first use; None starts from random ones.
         dropout: Share of the features dropped before the heads.
+        tasks: What it answers: `age`, `gender` or both.
 
     Returns:
         An uncompiled model as `compact_cnn` returns it; the backbone scales 0–255 itself.
@@ -48,14 +52,20 @@ def transfer_network(
         pooling="avg",
         include_preprocessing=True,
     )
-    return with_heads(image, features.output, dropout, name=f"transfer_{backbone}")
+    return with_heads(image, features.output, dropout, f"transfer_{backbone}", tasks)
 
 
 def _build(
-    image_size: int | None, dropout: float, pretrained: bool, *, backbone: str, **_
+    image_size: int | None,
+    dropout: float,
+    pretrained: bool,
+    tasks: Sequence[str] = TASKS,
+    *,
+    backbone: str,
+    **_,
 ) -> "keras.Model":
     weights = "imagenet" if pretrained else None
-    return transfer_network(backbone, image_size, weights, dropout)
+    return transfer_network(backbone, image_size, weights, dropout, tasks)
 
 
 EFFICIENTNETV2_B0, CONVNEXT_TINY = (

@@ -53,14 +53,16 @@ def _card(image: np.ndarray, face: Face, coverage: float | None) -> str:
     if low is not None and high is not None:
         ends = f"{round(low)}–{round(high)}"
         interval = f'<span class="interval">{coverage:.0%} interval: {ends}</span>'
-    colour = GENDER_COLOURS[face.gender]
-    gender = (
-        f'<span class="gender"><i style="background:{colour}"></i>'
-        f"{face.gender}, {percent(face.gender_probability)}</span>"
-    )
+    gender = ""
+    if face.gender is not None and face.gender_probability is not None:
+        gender = (
+            f'<span class="gender"><i style="background:{GENDER_COLOURS[face.gender]}"></i>'
+            f"{face.gender}, {percent(face.gender_probability)}</span>"
+        )
     left, top, right, bottom = (max(0, round(edge)) for edge in face.box)
     picture = _picture(image[top:bottom, left:right], FACE_SIDE, "", "a face")
-    words = f'<div class="words"><b>{face.age_years:.0f} years</b>{interval}{gender}</div>'
+    age = "" if face.age_years is None else f"<b>{face.age_years:.0f} years</b>"
+    words = f'<div class="words">{age}{interval}{gender}</div>'
     curve = curve_svg(face)
     return f'<article class="face"><div class="top">{picture}{words}</div>{curve}</article>'
 
@@ -71,7 +73,7 @@ def curve_svg(face: Face) -> str:
     Returns:
         The drawing; "" if the model answers no distribution.
     """
-    if face.age_distribution is None:
+    if face.age_distribution is None or face.age_years is None:
         return ""
     youngest, oldest = AGES_YEARS[0], AGES_YEARS[-1]
     shares = face.age_distribution / max(face.age_distribution.max(), 1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
-from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
+from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS, with_age_ranges
 from imdb_wiki.plots.style import (
     GENDER_COLOURS,
     GREEN,
@@ -28,7 +28,8 @@ def age_histogram(frames: Mapping[str, pd.DataFrame]) -> Figure:
         frames: Rows of `pipeline.read_split` by the split's name.
 
     Returns:
-        One panel a split, in bins of five years.
+        One panel a split, in bins of five years. The share of a face whose age is a range is spread
+        evenly over it; faces without an age are left out.
     """
     figure = Figure(figsize=(min(PAGE_INCHES, 4 * len(frames)), 3.2), layout="constrained")
     draw_ages(figure, frames)
@@ -39,22 +40,36 @@ def draw_ages(figure: Figure | SubFigure, frames: Mapping[str, pd.DataFrame]) ->
     """Draws what `age_histogram` shows into a figure or a part of one."""
     panels = figure.subplots(1, len(frames), squeeze=False)[0]
     for axes, (split, frame) in zip(panels, frames.items(), strict=True):
+        ages = _years_of(frame)
+        genders = [ages[ages["gender"] == code] for code in range(len(GENDER_NAMES))]
+        unlabelled = ages[ages["gender"].isna()]
+        parts = [*genders, unlabelled] if len(unlabelled) else genders
         axes.hist(
-            [frame["age"][frame["gender"] == code] for code in range(len(GENDER_NAMES))],
+            [part["year"] for part in parts],
+            weights=[part["share"] for part in parts],
             bins=np.arange(MIN_AGE_YEARS, MAX_AGE_YEARS + 1, 5),  # 100 is in the last, as 95 is
             stacked=True,
-            color=list(GENDER_COLOURS.values()),
-            label=GENDER_NAMES,
+            color=[*GENDER_COLOURS.values(), GREY][: len(parts)],
+            label=[*GENDER_NAMES, "no gender label"][: len(parts)],
             rwidth=0.9,
         )
         axes.set_title(f"{split}: {face_count(frame)}")
-        axes.set_xlabel(f"age in years, mean {frame['age'].mean():.1f}" if len(frame) else "age")
+        mean = np.average(ages["year"], weights=ages["share"]) if len(ages) else np.nan
+        axes.set_xlabel(f"age in years, mean {mean:.1f}" if len(ages) else "age")
         axes.grid(visible=False, axis="x")
         axes.set_xlim(MIN_AGE_YEARS, MAX_AGE_YEARS)
         axes.set_ylim(0, max(1, axes.get_ylim()[1]))
         whole_numbers(axes.yaxis)
     panels[0].set_ylabel("faces")
     legend_outside(figure, *panels)
+
+
+def _years_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """The years of each known age, with `gender` and the face's `share` in the year."""
+    rows = with_age_ranges(frame)[["age_low", "age_high", "gender"]].dropna(subset="age_low")
+    count = (rows["age_high"] - rows["age_low"] + 1).astype(int)
+    rows = rows.assign(share=1 / count).loc[rows.index.repeat(count)]
+    return rows.assign(year=rows["age_low"] + rows.groupby(level=0).cumcount())
 
 
 @styled

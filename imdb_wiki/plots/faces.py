@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS
+from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS, with_age_ranges
 from imdb_wiki.plots.style import (
     BLUE,
     FACE_INCHES,
@@ -37,6 +37,25 @@ def read_image(path: str | PathLike) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def age_text(low_years: float, high_years: float) -> str:
+    """An age or a range of ages as a caption: `25` or `20–29`."""
+    return f"{low_years:.0f}" if low_years == high_years else f"{low_years:.0f}–{high_years:.0f}"
+
+
+def label_texts(frame: pd.DataFrame) -> list[str]:
+    """What is known of each face as a caption: `34 · female`, `20–29`, `male`."""
+    labels = with_age_ranges(frame)[["age_low", "age_high", "gender"]]
+    texts = []
+    for low, high, gender in labels.itertuples(index=False):
+        age = "" if pd.isna(low) else age_text(low, high)
+        texts.append(" · ".join(filter(None, [age, _gender_text(gender)])))
+    return texts
+
+
+def _gender_text(gender: float) -> str:
+    return "" if pd.isna(gender) else GENDER_NAMES[int(gender)]
+
+
 @styled
 def face_grid(
     frame: pd.DataFrame, rows: int = 3, columns: int = FACES_A_ROW, seed: int = 0
@@ -53,10 +72,7 @@ def face_grid(
         The figure; fewer faces if the frame has fewer.
     """
     chosen = frame.sample(min(rows * columns, len(frame)), random_state=seed)
-    captions = [
-        f"{age} · {GENDER_NAMES[gender]}"
-        for age, gender in zip(chosen["age"], chosen["gender"], strict=True)
-    ]
+    captions = label_texts(chosen)
     columns = max(1, min(columns, len(chosen)))
     rows = max(1, -(-len(chosen) // columns))
     figure = Figure(

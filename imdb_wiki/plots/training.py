@@ -18,14 +18,15 @@ from imdb_wiki.plots.style import (
 
 @styled
 def training_curves(history: pd.DataFrame, median_age_mae_years: float | None = None) -> Figure:
-    """Draws both heads' measures by epoch, training and validation.
+    """Draws the heads' measures by epoch, training and validation.
 
     Args:
         history: One row an epoch, as `training.train` returns it or `history.csv` holds it.
         median_age_mae_years: Error of always answering the training median, as a line to beat.
 
     Returns:
-        Three panels: age error, gender cross-entropy, gender accuracy.
+        Three panels: age error, gender cross-entropy, gender accuracy; of a network for one task,
+        its own.
     """
     epochs = np.arange(1, len(history) + 1)  # people count from 1
     losses = history["val_loss"].to_numpy("float64")
@@ -36,7 +37,8 @@ def training_curves(history: pd.DataFrame, median_age_mae_years: float | None = 
         "gender_cross_entropy": "gender: cross-entropy",
         "gender_accuracy": "gender: accuracy",
     }
-    panels = figure.subplots(1, len(titles))
+    titles = {name: title for name, title in titles.items() if name in history}
+    panels = figure.subplots(1, len(titles), squeeze=False)[0]
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         marks = {"marker": "o", "ms": 4} if few else {}
         axes.plot(epochs, history[name], color=GREY, label="training", **marks)

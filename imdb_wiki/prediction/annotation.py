@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, is_of_kind, write_whole
 from imdb_wiki.images.pixels import scaled
-from imdb_wiki.plots.style import GENDER_COLOURS, TEXT_ON
+from imdb_wiki.plots.style import GENDER_COLOURS, GREY, TEXT_ON
 from imdb_wiki.prediction.detection import Box
-from imdb_wiki.prediction.faces import Face, percent
+from imdb_wiki.prediction.faces import Face, gender_text
 
 # Longer side in pixels to which smaller photos are enlarged: 100 pixels have no room for a word.
 LEAST_SIDE = 640
@@ -32,12 +32,21 @@ DRAWN_PHOTO = Kind("drawn photo", (_MARK,))
 _FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
-def label_of(face: Face) -> tuple[str, str]:
-    """The two lines of a face's label, e.g. `34 years (25–43)` and `female 98%`."""
-    age = f"{face.age_years:.0f} years"
-    if face.age_low_years is not None:
-        age += f" ({face.age_low_years:.0f}–{face.age_high_years:.0f})"
-    return age, f"{face.gender} {percent(face.gender_probability)}"
+def label_of(face: Face) -> list[str]:
+    """The lines of a face's label, `34 years (25–43)` and `female 98%`, or the one there is."""
+    lines = []
+    if face.age_years is not None:
+        lines.append(f"{face.age_years:.0f} years")
+        if face.age_low_years is not None:
+            lines[0] += f" ({face.age_low_years:.0f}–{face.age_high_years:.0f})"
+    return [*lines, *filter(None, [gender_text(face)])]
+
+
+def colours_of(face: Face) -> tuple[str, str]:
+    """The colour of a face's box and label, and of the text on it."""
+    if face.gender is None:
+        return GREY, "white"
+    return GENDER_COLOURS[face.gender], TEXT_ON[face.gender]
 
 
 def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
@@ -57,7 +66,7 @@ def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
     boxes = [Box(*(scale * edge for edge in face.box)) for face in faces]
     text_sizes = [_text_size(box, picture.size) for box in boxes]
     for face, box, text_size in zip(faces, boxes, text_sizes, strict=True):
-        _draw_box(draw, box, GENDER_COLOURS[face.gender], _line_width(text_size))
+        _draw_box(draw, box, colours_of(face)[0], _line_width(text_size))
     taken = []
     for face, box, text_size in zip(faces, boxes, text_sizes, strict=True):
         text = "\n".join(label_of(face))
@@ -67,11 +76,12 @@ def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
         label_size = round(right) + 2 * padding, round(bottom) + 2 * padding
         place = _free_place(label_size, box, picture.size, [*taken, *boxes], _line_width(text_size))
         taken.append(place)
-        draw.rectangle(place, fill=GENDER_COLOURS[face.gender])
+        background, ink = colours_of(face)
+        draw.rectangle(place, fill=background)
         draw.multiline_text(
             (place.left + padding, place.top + padding),
             text,
-            TEXT_ON[face.gender],
+            ink,
             font,
             spacing=padding,
         )

@@ -23,8 +23,8 @@ from imdb_wiki.prediction.detection import Box, detect_faces
 class Predictor:
     """A model ready for use, with what its `.json` says."""
 
-    # images (batch, image_size, image_size, 3) uint8 → {"age_years": (batch, 1), "gender":
-    # (batch, 2), "age_distribution": (batch, 101) if it has one}
+    # images (batch, image_size, image_size, 3) uint8 → those that it has of {"age_years":
+    # (batch, 1), "gender": (batch, 2), "age_distribution": (batch, 101)}
     answer: Callable[[np.ndarray], dict[str, np.ndarray]]
     image_size: int  # side of the square input in pixels
     framing: Framing | None = None  # None: it is not known how its faces must be cut
@@ -38,17 +38,24 @@ class Face:
     image_index: int  # of the photo in the list that was given, from 0
     box: Box  # left, top, right, bottom in the photo's pixels
     score: float | None  # the detector's, from 0 to 1; None for an input that is a crop
-    age_years: float
+    age_years: float | None  # None if the model answers genders only
     age_low_years: float | None  # ends of the interval, None if the model has none
     age_high_years: float | None
-    gender: str  # the data set's label: female or male
-    gender_probability: float  # of that label, from 0.5 to 1
+    gender: str | None  # the data set's label: female or male; None if it answers ages only
+    gender_probability: float | None  # of that label, from 0.5 to 1
     age_distribution: np.ndarray | None = None  # (101,) probability of each year from 0 to 100
 
 
 def percent(probability: float) -> str:
     """Writes a probability as a percentage, at most 99%: no prediction is certain."""
     return f"{min(99, round(100 * probability))}%"
+
+
+def gender_text(face: Face) -> str:
+    """The likelier gender with its probability, `female 98%`; "" if the model answers none."""
+    if face.gender is None or face.gender_probability is None:
+        return ""
+    return f"{face.gender} {percent(face.gender_probability)}"
 
 
 def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
@@ -192,28 +199,34 @@ def _found_faces(images: Iterable[np.ndarray], model: Predictor, crops: bool) ->
 
 def _answer(batch: list[_Found], model: Predictor) -> list[Face]:
     answers = model.answer(np.stack([found.crop for found in batch]))
-    ages = np.asarray(answers["age_years"], "float64")[:, 0]  # (batch,)
-    genders = np.asarray(answers["gender"], "float64")  # (batch, 2)
-    distributions = answers.get("age_distribution")  # (batch, 101)
-    lows = highs = [None] * len(batch)
-    if model.age_interval and distributions is not None:
+    none = [None] * len(batch)
+    ages, distributions, lows, highs = none, none, none, none
+    labels, probabilities = none, none
+    if "age_years" in answers:
+        ages = np.asarray(answers["age_years"], "float64")[:, 0].tolist()  # (batch,)
+    if "gender" in answers:
+        genders = np.asarray(answers["gender"], "float64")  # (batch, 2)
+        labels = [GENDER_NAMES[code] for code in genders.argmax(axis=1)]
+        probabilities = genders.max(axis=1).tolist()
+    if "age_distribution" in answers:
+        distributions = np.asarray(answers["age_distribution"])  # (batch, 101)
+    if model.age_interval and "age_distribution" in answers:
         with np.errstate(all="ignore"):
-            ends = age_interval(ages, distributions, model.age_interval)
+            ends = age_interval(np.array(ages), np.array(distributions), model.age_interval)
         if not np.isfinite(ends).all():
             raise InputError("the model's age_distribution does not sum to 1")
         lows, highs = (end.tolist() for end in ends)
-    likelier = genders.argmax(axis=1)
     return [
         Face(
             image_index=found.image_index,
             box=found.box,
             score=found.score,
-            age_years=float(ages[row]),
+            age_years=ages[row],
             age_low_years=lows[row],
             age_high_years=highs[row],
-            gender=GENDER_NAMES[likelier[row]],
-            gender_probability=float(genders[row, likelier[row]]),
-            age_distribution=None if distributions is None else np.asarray(distributions[row]),
+            gender=labels[row],
+            gender_probability=probabilities[row],
+            age_distribution=distributions[row],
         )
         for row, found in enumerate(batch)
     ]

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from imdb_wiki.files import Kind, refuse_foreign
 from imdb_wiki.prediction.detection import Box
-from imdb_wiki.prediction.faces import Face, percent
+from imdb_wiki.prediction.faces import Face, gender_text
 from imdb_wiki.prediction.stream import PhotoResult
 
 NO_FACE = "no face found"
+ABSENT = "–"  # in place of what the model does not answer
 NAME_WIDTH = 40  # of the table's first column, at most
 
 
@@ -172,9 +173,9 @@ class TableWriter:
         for face in result.faces:
             low, high = face.age_low_years, face.age_high_years
             interval = "" if low is None else f"{low:.0f}–{high:.0f}"
-            gender = f"{face.gender} {percent(face.gender_probability)}"
+            age = ABSENT if face.age_years is None else f"{face.age_years:.1f}"
             edges = [f"{edge:.0f}" for edge in face.box]
-            self._line(name, [*edges, f"{face.age_years:.1f}", interval, gender])
+            self._line(name, [*edges, age, interval, gender_text(face) or ABSENT])
         if not result.faces:
             self.say(f"{name:<{self.name_width}}  {result.error or NO_FACE}")
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.datasets.dataset import with_age_ranges
+from imdb_wiki.labels import with_age_ranges
 from imdb_wiki.preparation.hashes import read_grey
 
 # Of 64 bits. Measured on 30,934 WIKI crops and 18,983 UTKFace crops: of the pairs that differ in 2

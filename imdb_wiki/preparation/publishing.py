@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from imdb_wiki.datasets.dataset import with_age_ranges
 from imdb_wiki.files import write_whole
-from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES, UNLABELLED
+from imdb_wiki.labels import GENDER_NAMES, SPLIT_NAMES, UNLABELLED, with_age_ranges
 from imdb_wiki.layout import CROP_NAME
 from imdb_wiki.preparation.journal import Journal
 from imdb_wiki.preparation.prepared_folder import SAMPLE_NAME

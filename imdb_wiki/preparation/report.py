@@ -141,7 +141,7 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
     from matplotlib.figure import Figure
 
     from imdb_wiki.plots.counts import draw_ages, draw_rules
-    from imdb_wiki.plots.faces import draw_faces
+    from imdb_wiki.plots.faces import draw_faces, label_texts
     from imdb_wiki.plots.style import FACE_INCHES, FACES_A_ROW, PAGE_INCHES, STYLE
 
     paths = [crop_dir / name for name in kept["filename"]]
@@ -159,19 +159,8 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
         grids.suptitle("kept faces from the youngest to the oldest", x=0.01, ha="left")
         grid = grids.subplots(len(chosen), FACES_A_ROW, squeeze=False)
         for row, part in zip(grid, chosen, strict=True):
-            draw_faces(figure, row, part["path"], map(_caption, part.itertuples()))
+            draw_faces(figure, row, part["path"], label_texts(part))
     return figure
-
-
-def _caption(face: Any) -> str:
-    """What is known of a face: `34 · female`, `20–29`, `male`."""
-    known = []
-    if not pd.isna(face.age):
-        exact = getattr(face, "age_low", face.age) == getattr(face, "age_high", face.age)
-        known.append(f"{face.age:.0f}" if exact else f"{face.age_low}–{face.age_high}")
-    if not pd.isna(face.gender):
-        known.append(GENDER_NAMES[int(face.gender)])
-    return " · ".join(known)
 
 
 def _from_youngest_to_oldest(rows: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.datasets.dataset import with_age_ranges
-from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS
+from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, with_age_ranges
 from imdb_wiki.preparation.crop_names import leads_outside
 from imdb_wiki.preparation.crops import MISSING_FILE, UNREADABLE_IMAGE
 from imdb_wiki.preparation.settings import Settings

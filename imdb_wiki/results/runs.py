@@ -198,9 +198,7 @@ def run_row(run_dir: str | PathLike, split: str, evaluation_dir: str | PathLike)
         **{name: value for name, value in run.items() if name != "constants"},
         "epochs": len(history),
         "best_epoch": int(best["epoch"]) + 1,
-        "val_age_mae_years": round(float(best["val_age_years_mae"]), 4),
-        "val_age_mae_years_by_epoch": by_epoch(history),
-        "val_gender_cross_entropy": round(float(best["val_gender_cross_entropy"]), 4),
+        **_validation_of(history, best),
         "training_minutes": round(float(history["seconds"].sum()) / 60, 1),
         **rounded(metrics),
     }
@@ -211,6 +209,16 @@ def run_row(run_dir: str | PathLike, split: str, evaluation_dir: str | PathLike)
             name += "_set"  # many there were: the row has both
         row[name] = value
     return row
+
+
+def _validation_of(history: pd.DataFrame, best: pd.Series) -> dict:
+    """The saved epoch's errors on the validation split; of a network for one task, those it has."""
+    columns = {
+        "val_age_mae_years": "val_age_years_mae",
+        "val_gender_cross_entropy": "val_gender_cross_entropy",
+    }
+    errors = {name: best[column] for name, column in columns.items() if column in best}
+    return {name: round(float(error), 4) for name, error in errors.items()} | by_epoch(history)
 
 
 def saved_epoch(run_dir: Path, history: pd.DataFrame) -> pd.Series:
@@ -252,13 +260,16 @@ def training_facts(model_path: str | PathLike) -> dict:
     history_path = path.with_name(HISTORY_FILE)
     if path.name == MODEL_FILE and history_path.is_file():
         history = read_history(history_path)
-        facts["val_age_mae_years_by_epoch"] = by_epoch(history)
+        facts |= by_epoch(history)
     return facts
 
 
-def by_epoch(history: pd.DataFrame) -> str:
+def by_epoch(history: pd.DataFrame) -> dict[str, str]:
     """The validation split's age error in years after each epoch, as one text for a table."""
-    return " ".join(map("{:.2f}".format, history["val_age_years_mae"]))
+    if "val_age_years_mae" not in history:
+        return {}
+    errors = map("{:.2f}".format, history["val_age_years_mae"])
+    return {"val_age_mae_years_by_epoch": " ".join(errors)}
 
 
 def rounded(metrics: Mapping[str, object]) -> dict:
@@ -278,7 +289,7 @@ def read_history(path: Path) -> pd.DataFrame:
         history = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} cannot be read: {error}") from error
-    wanted = ["epoch", "val_loss", "val_age_years_mae"]
+    wanted = ["epoch", "val_loss"]
     if history.empty or not set(wanted) <= set(history):
         raise InputError(f"{path} is no history of a training: it lacks one of {', '.join(wanted)}")
     if not all(pd.api.types.is_numeric_dtype(history[name]) for name in wanted):

@@ -82,8 +82,9 @@ def make_variables_of_fit(model: keras.Model, labels: dict) -> None:
 
     Args:
         model: A compiled model.
-        labels: Any labels of one image, by output, (1, …).
+        labels: Any labels of one image, by output, (1, …); others than the model's are left out.
     """
+    labels = {name: labels[name] for name in model.output}
     model.optimizer.build(model.trainable_variables)
     if tf.distribute.has_strategy():
         return  # on several GPUs `fit` does the rest in time

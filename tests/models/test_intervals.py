@@ -98,3 +98,21 @@ def test_answers_beyond_0_to_100_have_intervals_within():
     constants = {"factor": 1.0, "floor_years": 2.0}
     low, high = age_interval(np.array([-9.0, 109.0]), np.eye(101)[[0, 100]], constants)
     assert (low.tolist(), high.tolist()) == ([0, 100], [0, 100])
+
+
+def test_exact_ages_are_calibrated_as_ranges_of_one_year():
+    true_years, answer, distribution, _ = drawn(200, seed=0)
+    years = np.rint(true_years)
+    constants = calibrate(years, answer, distribution)
+    assert constants == calibrate(np.stack([years, years], axis=1), answer, distribution)
+    scores = np.abs(years - answer) / (age_spread_years(distribution) + 1)
+    assert constants["factor"] == np.sort(scores)[180]  # the 181st of 200: 0.9 of 201
+
+
+def test_each_year_of_a_range_counts_equally():
+    answer, distribution = np.array([25.0, 25.0]), np.eye(101)[[25, 25]]
+    # Half of the years must be held: of each face those that are 0, 1, 1, 2, 2 away, not 3 or more.
+    constants = calibrate([[20, 29], [20, 29]], answer, distribution, coverage=0.3)
+    assert constants["factor"] == pytest.approx(2)
+    with pytest.raises(ValueError, match="not known"):
+        calibrate([[20, 29], [np.nan, np.nan]], answer, distribution, coverage=0.5)

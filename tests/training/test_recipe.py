@@ -22,6 +22,7 @@ from tests.shared import assert_one_line, ran
 # For each option values that make no training, and the outermost that do.
 WRONG_AND_RIGHT = {
     "network": (["vgg", ""], ["compact_cnn", "convnext_tiny"]),
+    "tasks": (["race", "", "age age"], ["age", "gender"]),
     "squeeze": (["2", "True", "-1"], ["0", "1"]),
     "dropout": (["1", "-0.1", "1.5", "nan"], ["0", "0.99"]),
     "start_from": ([], ["a.keras"]),

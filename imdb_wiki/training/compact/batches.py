@@ -14,7 +14,7 @@ from imdb_wiki.models.answers import predict
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 from imdb_wiki.progress import StepProgress
 from imdb_wiki.training.compact.augmentation import Augmentation, augment
-from imdb_wiki.training.compact.losses import age_bells
+from imdb_wiki.training.compact.losses import age_bells, years_of_ranges
 from imdb_wiki.training.compact.recipe import Recipe
 
 # How the pictures that a teacher answers differ: by what the same photo might have been cropped to.
@@ -46,11 +46,40 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def with_distribution(labels: dict, recipe: Recipe, taught: tf.Tensor | None = None) -> dict:
-    """Adds `age_distribution` (batch, 101): the label's normal curve, mixed with the teacher's."""
-    bells = age_bells(labels["age_years"], recipe.label_width_years)
+    """Adds `age_distribution`: the label's normal curve, mixed with the teacher's.
+
+    Args:
+        labels: Of `make_dataset`; without ages nothing is added.
+        recipe: How wide the curve is, and how much the teacher's counts.
+        taught: The teacher's distributions, (batch, 101).
+
+    Returns:
+        The labels with (batch, 101); where ages may be ranges, the (batch, 202) of
+        `age_distribution_loss`.
+    """
+    if "age_years" not in labels:
+        return labels
+    ends, teacher = labels["age_years"], 0.0 if taught is None else recipe.teacher_weight
+    is_exact = tf.cast(ends[:, :1] == ends[:, -1:], tf.float32)  # (batch, 1)
+    curves = (1 - teacher) * age_bells(ends[:, :1], recipe.label_width_years) * is_exact
     if taught is not None:
-        bells = (1 - recipe.teacher_weight) * bells + recipe.teacher_weight * taught
-    return labels | {"age_distribution": bells}
+        curves += teacher * taught
+    if ends.shape[1] == 1:
+        return labels | {"age_distribution": curves}
+    years = (1 - teacher) * years_of_ranges(ends) * (1 - is_exact)
+    return labels | {"age_distribution": tf.concat([curves, years], axis=1)}
+
+
+def labelled(recipe: Recipe, images: tf.Tensor, labels: dict, *weights: dict) -> tuple:
+    """A batch of `make_dataset` with `age_distribution` among its labels and their weights."""
+    return images, with_distribution(labels, recipe), *map(_with_weight, weights)
+
+
+def _with_weight(weights: dict) -> dict:
+    """Adds the weights of `age_distribution`, whose loss knows itself which ages are unknown."""
+    if "age_years" not in weights:
+        return weights
+    return weights | {"age_distribution": tf.ones_like(weights["age_years"])}
 
 
 def taught_distributions(
@@ -88,7 +117,7 @@ def taught_distributions(
     return total / recipe.teacher_views
 
 
-def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float) -> tuple:
+def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float, *weights: dict) -> tuple:
     """Lays over each image another one of the batch, fainter, and mixes their ages alike.
 
     mixup after Zhang et al., https://arxiv.org/abs/1710.09412. The gender stays that of the
@@ -96,12 +125,14 @@ def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float) -> tu
 
     Args:
         images: (batch, height, width, 3) uint8.
-        labels: `age_years` (batch, 1), `age_distribution` (batch, 101), `gender` (batch, 1).
+        labels: `age_years` (batch, 1), `age_distribution` (batch, 101), `gender` (batch, 1), as
+            `with_distribution` makes them.
         seed: (2,) int32; the same seed mixes in the same way.
         mixing: Both parameters of the beta distribution that the shares are drawn from.
+        *weights: The labels' weights, each (batch,), if there are any.
 
     Returns:
-        Images and labels of the same shapes and types.
+        Images, labels and weights of the same shapes and types.
     """
     parts = tf.random.stateless_gamma((2, tf.shape(images)[0]), seed, mixing)
     share = tf.reduce_max(parts, axis=0) / tf.reduce_sum(parts, axis=0)  # of the image itself, ≥ ½
@@ -111,8 +142,12 @@ def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float) -> tu
         own = tf.reshape(share, [-1] + [1] * (values.shape.rank - 1))
         return own * values + (1 - own) * values[::-1]
 
-    ages = {name: with_another(labels[name]) for name in ("age_years", "age_distribution")}
-    return tf.cast(tf.round(with_another(images)), tf.uint8), labels | ages
+    def ages_with_another(values: dict) -> dict:
+        ages = {"age_years", "age_distribution"} & values.keys()
+        return values | {name: with_another(values[name]) for name in ages}
+
+    images = tf.cast(tf.round(with_another(images)), tf.uint8)
+    return images, *map(ages_with_another, (labels, *weights))
 
 
 def training_batches(
@@ -127,25 +162,26 @@ def training_batches(
         taught: The teacher's distribution of each row's age, (count, 101).
 
     Returns:
-        Batches as of `make_dataset`, and of `age_distribution` (batch, 101).
+        Batches as of `make_dataset`, with `age_distribution` of `with_distribution`.
     """
     rows = epoch_rows(frame, recipe, epoch)
-    batches = make_dataset(rows, recipe.source_size, recipe.batch_size)
+    batches = make_dataset(rows, recipe.source_size, recipe.batch_size, tasks=recipe.tasks)
     size = size_of_epoch(recipe, epoch)
     first_seed = epoch_seed(recipe.seed, epoch)
     if taught is not None:
         of_rows = tf.data.Dataset.from_tensor_slices(taught[rows.index]).batch(recipe.batch_size)
         batches = tf.data.Dataset.zip(batches, of_rows)
 
-    def change(step: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, dict]:
+    def change(step: tf.Tensor, batch: tuple) -> tuple:
         seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
-        (images, labels), of_batch = batch if taught is not None else (batch, None)
+        (images, labels, *weights), of_batch = batch if taught is not None else (batch, None)
         images = augment(images, size, seed, recipe.augmentation)
         labels = with_distribution(labels, recipe, of_batch)
+        changed = (images, labels, *map(_with_weight, weights))
         if recipe.mixing > 0:
             # a seed of its own, so that what is mixed says nothing of what was changed
             mixing_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-            images, labels = mixed(images, labels, mixing_seed, recipe.mixing)
-        return images, labels
+            changed = mixed(images, labels, mixing_seed, recipe.mixing, *changed[2:])
+        return changed
 
     return batches.enumerate().map(change, os.cpu_count()).prefetch(2)

@@ -8,6 +8,7 @@ from typing import Any
 
 from imdb_wiki.command import number, one_of, whole_number, yes_or_no
 from imdb_wiki.errors import InputError
+from imdb_wiki.labels import TASKS
 from imdb_wiki.networks import NETWORKS
 from imdb_wiki.options import add_options, chosen_options, option, read_options
 
@@ -105,6 +106,16 @@ class Recipe:
         "compact_cnn, the small network of this project, or efficientnetv2_b0 or convnext_tiny, "
         "which start from weights learnt on ImageNet, fetched on first use",
         _NETWORK,
+    )
+    tasks: tuple[str, ...] = option(
+        TASKS,
+        one_of(*TASKS),
+        "TASK",
+        "what the network answers and learns",
+        _NETWORK,
+        default_text="age gender",
+        several=True,
+        is_text=True,
     )
     squeeze: bool = option(
         True, yes_or_no, "0|1", "squeeze-and-excitation blocks in the compact network", _NETWORK
@@ -299,11 +310,17 @@ class Recipe:
             self.teacher_views > 0 and not self.teacher_weight,
             "teacher_views needs a teacher_weight above 0",
         )
-        weights = (self.age_distribution_weight, self.age_error_weight, self.gender_weight)
+        yield len(set(self.tasks)) < len(self.tasks), "tasks: one of them is named twice"
+        weights = {
+            "age": ("age_distribution_weight", "age_error_weight"),
+            "gender": ("gender_weight",),
+        }
+        names = [name for task in self.tasks for name in weights[task]]
+        said = f"{', '.join(names[:-1])} and {names[-1]} are all" if names[1:] else f"{names[0]} is"
+        yield not any(getattr(self, name) for name in names), f"{said} 0: nothing is learnt"
         yield (
-            not any(weights),
-            "age_distribution_weight, age_error_weight and gender_weight are all 0: nothing is "
-            "learnt",
+            self.teacher_weight > 0 and "age" not in self.tasks,
+            "teacher_weight is for ages, and tasks does not name them",
         )
 
 

@@ -14,6 +14,7 @@ from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import write_whole
 from imdb_wiki.models.files import MODEL_FILE
+from imdb_wiki.pipeline import has_plain_labels
 from imdb_wiki.results.runs import (
     HISTORY_FILE,
     RECIPE_FILE,
@@ -30,7 +31,10 @@ def digest_of_rows(*frames: pd.DataFrame) -> str:
     """Digest of a training's rows: it must not continue with other rows or another order."""
     digest = hashlib.blake2b(digest_size=8)
     for frame in frames:
-        digest.update(frame[["filename", "age", "gender"]].to_csv(index=False).encode())
+        columns = ["filename", "age", "gender"]
+        if not has_plain_labels(frame):
+            columns += ["age_low", "age_high"]
+        digest.update(frame[columns].to_csv(index=False).encode())
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ import dataclasses
 import io
 import math
 import time
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,25 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.files import write_whole
 from imdb_wiki.models.files import MODEL_FILE, load_model, save_model
 from imdb_wiki.networks import NETWORKS
-from imdb_wiki.pipeline import make_dataset, named_broken_images, read_split
+from imdb_wiki.pipeline import (
+    make_dataset,
+    named_broken_images,
+    read_split,
+    refuse_unlabelled,
+)
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results.runs import at_work_in
 from imdb_wiki.training.compact.batches import (
     epoch_rows,
     epoch_seed,
+    labelled,
     size_of_epoch,
     taught_distributions,
     training_batches,
     with_distribution,
 )
 from imdb_wiki.training.compact.learning_rate import learning_rate_schedule
-from imdb_wiki.training.compact.losses import smoothed_cross_entropy
+from imdb_wiki.training.compact.losses import age_distribution_loss, smoothed_cross_entropy
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.state import (
     TEACHER_FILE,
@@ -56,6 +63,7 @@ from imdb_wiki.training.devices import (
     make_variables_of_fit,
     seed_everything,
 )
+from imdb_wiki.training.ranges import age_error, of_ranges
 from imdb_wiki.training.watchers import StopAtNaN, full_disk_or_memory_named
 
 
@@ -78,7 +86,7 @@ class _AveragingAdamW(keras.optimizers.AdamW):
 
 
 def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
-    """Compiles a network with a distribution: AdamW, cosine schedule, averaged weights."""
+    """Compiles a network of a recipe: AdamW, cosine schedule, averaged weights."""
     optimizer = _AveragingAdamW(
         learning_rate_schedule(recipe, steps_per_epoch),
         name="adamw",  # the class's own begins with an underscore, which TensorFlow refuses
@@ -88,22 +96,22 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
     )
     # Weight decay is for kernels. Biases and norms do not make a network more complicated.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    losses = {
+        "age_years": (of_ranges("mae"), recipe.age_error_weight),
+        "age_distribution": (age_distribution_loss, recipe.age_distribution_weight),
+        "gender": (smoothed_cross_entropy(recipe.gender_smoothing), recipe.gender_weight),
+    }
+    # Keras puts the output's name before a metric's, but not where there is one output only.
+    accuracy_name = "accuracy" if len(model.output) > 1 else "gender_accuracy"
+    metrics = {
+        "age_years": [age_error()],
+        "gender": [keras.metrics.SparseCategoricalAccuracy(name=accuracy_name)],
+    }
     model.compile(
         optimizer=optimizer,
-        loss={
-            "age_years": "mae",
-            "age_distribution": "kl_divergence",
-            "gender": smoothed_cross_entropy(recipe.gender_smoothing),
-        },
-        loss_weights={
-            "age_years": recipe.age_error_weight,
-            "age_distribution": recipe.age_distribution_weight,
-            "gender": recipe.gender_weight,
-        },
-        metrics={
-            "age_years": [keras.metrics.MeanAbsoluteError(name="mae")],
-            "gender": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        },
+        loss={name: losses[name][0] for name in model.output},
+        loss_weights={name: losses[name][1] for name in model.output},
+        weighted_metrics={name: metrics[name] for name in model.output if name in metrics},
         jit_compile=jit_compile(),
     )
     make_variables_of_fit(model, with_distribution(EXAMPLE_LABELS, recipe))
@@ -118,7 +126,11 @@ def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = Tru
         pretrained: Whether a backbone starts from ImageNet's weights, which are fetched.
     """
     return NETWORKS[recipe.network].build(
-        image_size, dropout=recipe.dropout, squeeze=recipe.squeeze, pretrained=pretrained
+        image_size,
+        dropout=recipe.dropout,
+        squeeze=recipe.squeeze,
+        pretrained=pretrained,
+        tasks=recipe.tasks,
     )
 
 
@@ -145,7 +157,8 @@ def train_compact(
     """Trains, or goes on with a training that was stopped.
 
     Args:
-        prepared_dirs: Folders of `imdb_wiki_preparation.py`, pooled.
+        prepared_dirs: Folders of `imdb_wiki_preparation.py`, pooled; ages may be ranges, and labels
+            missing.
         run_dir: Folder for `recipe.json`, `history.csv`, the state and at the end `model.keras`.
         recipe: What decides the training.
         verbose: Whether to show progress, 0 or 1.
@@ -155,7 +168,7 @@ def train_compact(
 
     Raises:
         InputError: The folder holds a training of another recipe or other data, or something else;
-            an image is broken; or the loss became NaN.
+            no face has a label of one of the tasks; an image is broken; or the loss became NaN.
         OSError: A file cannot be written; the error names it.
     """
     if isinstance(prepared_dirs, str | PathLike):
@@ -165,8 +178,10 @@ def train_compact(
         raise InputError(
             f"{len(recipe.folder_shares)} folder shares for {len(folders)} prepared folders"
         )
-    train_frame = read_split(folders, "train")
-    val_frame = read_split(folders, "val")
+    train_frame = read_split(folders, "train", incomplete=True)
+    val_frame = read_split(folders, "val", incomplete=True)
+    for split, frame in {"train": train_frame, "val": val_frame}.items():
+        refuse_unlabelled(frame, split, recipe.tasks)
     data: dict[str, Any] = {
         "data": folders,
         "data_digest": digest_of_rows(train_frame, val_frame),
@@ -206,13 +221,11 @@ def _trained(
     for epoch in range(first_epoch, recipe.epochs):
         start_seconds = time.perf_counter()
         size = size_of_epoch(recipe, epoch)
-        val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size)
+        val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size, tasks=recipe.tasks)
         with full_disk_or_memory_named(), named_broken_images(train_frame, val_frame):
             logs = network.fit(
                 training_batches(train_frame, recipe, epoch, taught),
-                validation_data=val_batches.map(
-                    lambda images, labels: (images, with_distribution(labels, recipe))
-                ),
+                validation_data=val_batches.map(partial(labelled, recipe)),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 callbacks=callbacks,
@@ -245,13 +258,25 @@ def _start(
     """Sets the weights to a trained network's; where it teaches, writes its answers for `train`."""
     teacher = load_model(recipe.start_from)
     try:
-        network.set_weights(teacher.get_weights())
-    except ValueError as error:
+        network.set_weights(_weights_for(network, teacher))
+    except (KeyError, ValueError) as error:
         raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
     if recipe.teacher_weight > 0:
         buffer = io.BytesIO()
         np.save(buffer, taught_distributions(teacher, train_frame, recipe, verbose))
         write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
+
+
+def _weights_for(network: keras.Model, start: keras.Model) -> list[np.ndarray]:
+    """The weights of a trained network in another's order; heads for other tasks are left out.
+
+    Raises:
+        KeyError: It lacks one of them.
+    """
+    if [weight.shape for weight in start.weights] == [weight.shape for weight in network.weights]:
+        return start.get_weights()
+    values = {weight.path: keras.ops.convert_to_numpy(weight) for weight in start.weights}
+    return [values[weight.path] for weight in network.weights]
 
 
 def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
@@ -261,7 +286,8 @@ def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
     depends less on what one of them has memorized.
     After Wortsman et al., https://arxiv.org/abs/2203.05482.
     """
-    weights = zip(load_model(recipe.start_from).get_weights(), network.get_weights(), strict=True)
+    started = _weights_for(network, load_model(recipe.start_from))
+    weights = zip(started, network.get_weights(), strict=True)
     share = recipe.start_share
     network.set_weights([share * first + (1 - share) * second for first, second in weights])
 
@@ -280,7 +306,7 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
     norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     kept = [norm.momentum for norm in norms]
     with named_broken_images(rows):
-        for number, (images, _) in enumerate(batches):
+        for number, (images, *_) in enumerate(batches):
             for norm in norms:
                 norm.momentum = number / (number + 1)  # the plain mean over all batches
             network(images, training=True)

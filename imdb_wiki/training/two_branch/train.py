@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from imdb_wiki.command import number, whole_number
 from imdb_wiki.errors import InputError
+from imdb_wiki.networks.network import tasks_of
 from imdb_wiki.options import read_value
-from imdb_wiki.pipeline import make_dataset, named_broken_images
+from imdb_wiki.pipeline import make_dataset, named_broken_images, refuse_unlabelled
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results.runs import LOGS_DIR, at_work_in, set_aside, start_run
 from imdb_wiki.training.devices import EXAMPLE_LABELS, jit_compile, make_variables_of_fit
+from imdb_wiki.training.ranges import age_error, of_ranges
 from imdb_wiki.training.two_branch.augmentation import with_augmentation
 from imdb_wiki.training.two_branch.fused_norms import with_fused_norms
 from imdb_wiki.training.two_branch.learning_rate import MAX_EPOCHS, learning_rate_callbacks
@@ -34,12 +36,14 @@ def compile_two_branch(
     age_loss_weight: float = 0.1,
     gender_loss_weight: float = 1.0,
 ) -> None:
-    """Compiles a model that answers `age_years` and `gender`: Adam, one loss a head.
+    """Compiles a model that answers `age_years`, `gender` or both: Adam, one loss a head.
 
     An age error counts in years and starts near 13, a gender cross-entropy starts near 0.6.
     Unweighted, their sum is the age's alone: the best epoch, early stopping and the learning rate
     would ignore the gender, and layers that both heads share would starve it. A tenth brings both
     to about one.
+
+    An answer inside of an age label that is a range costs nothing and has no gradient.
 
     Args:
         model: The model to compile; a network, or `with_augmentation` of one.
@@ -54,26 +58,33 @@ def compile_two_branch(
     learning_rate = read_value("learning_rate", learning_rate, number(0, above=True))
     age_loss_weight = read_value("age_loss_weight", age_loss_weight, number(0))
     gender_loss_weight = read_value("gender_loss_weight", gender_loss_weight, number(0))
-    if not age_loss_weight and not gender_loss_weight:
-        raise InputError("age_loss_weight and gender_loss_weight are both 0: nothing is learnt")
+    weights = {"age_years": age_loss_weight, "gender": gender_loss_weight}
+    weights = {name: weights[name] for name in model.output}
+    if not any(weights.values()):
+        names = [f"{task}_loss_weight" for task in tasks_of(model)]
+        verb = "are both" if len(names) > 1 else "is"
+        raise InputError(f"{' and '.join(names)} {verb} 0: nothing is learnt")
     age_loss = read_value("age_loss", age_loss, str, is_text=True)
     try:
-        keras.losses.get(age_loss)
+        losses = {"age_years": of_ranges(age_loss), "gender": "sparse_categorical_crossentropy"}
     except ValueError as error:
         raise InputError(f"age_loss: Keras has no loss {age_loss!r}; mae is one") from error
+    # Keras puts the output's name before a metric's, but not where there is one output only.
+    before = f"{next(iter(weights))}_" if len(weights) == 1 else ""
+    metrics = {
+        "age_years": [age_error(f"{before}mae")],  # age_years_mae, years
+        "gender": [
+            keras.metrics.SparseCategoricalCrossentropy(name=f"{before}cross_entropy"),
+            keras.metrics.SparseCategoricalAccuracy(name=f"{before}accuracy"),
+        ],
+    }
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
-        loss={"age_years": age_loss, "gender": "sparse_categorical_crossentropy"},
-        loss_weights={"age_years": age_loss_weight, "gender": gender_loss_weight},
+        loss={name: losses[name] for name in weights},
+        loss_weights=weights,
         # Read these: Keras' own `age_years_loss` and `gender_loss` overweigh a short batch.
         # Weighted, for the images that fill up a batch for several devices weigh nothing.
-        weighted_metrics={
-            "age_years": [keras.metrics.MeanAbsoluteError(name="mae")],  # age_years_mae, years
-            "gender": [
-                keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"),
-                keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-            ],
-        },
+        weighted_metrics={name: metrics[name] for name in weights},
         jit_compile=jit_compile(),
     )
     make_variables_of_fit(model, EXAMPLE_LABELS)
@@ -147,7 +158,7 @@ def train(
 
     Args:
         network: A model of the contract in `imdb_wiki.networks`; its input says the image size.
-        train_frame: Rows of `read_split` to learn from.
+        train_frame: Rows of `read_split` to learn from; ages may be ranges and labels missing.
         val_frame: Rows of `read_split` that choose the best epoch.
         run_dir: Folder that the run writes to.
         epochs: Most epochs.
@@ -166,8 +177,9 @@ def train(
         The history: one row an epoch, as in `history.csv`.
 
     Raises:
-        InputError: A keyword is out of its range; an image is missing or broken, the message names
-            it; the loss became NaN; or another training is at work in the folder.
+        InputError: A keyword is out of its range; no face of a split has a label for one of the
+            network's outputs; an image is missing or broken, the message names it; the loss became
+            NaN; or another training is at work in the folder.
         OSError: A file cannot be written; the error names it.
     """
     run_dir = Path(run_dir)
@@ -175,8 +187,11 @@ def train(
     epochs = read_value("epochs", epochs, whole_number(1, MAX_EPOCHS))
     image_size = network.input_shape[1:3]
     devices = network.distribute_strategy.num_replicas_in_sync
-    train_data = make_dataset(train_frame, image_size, batch_size, True, seed, devices)
-    val_data = make_dataset(val_frame, image_size, batch_size, devices=devices)
+    tasks = tasks_of(network)
+    for split, frame in {"train": train_frame, "val": val_frame}.items():
+        refuse_unlabelled(frame, split, tasks)
+    train_data = make_dataset(train_frame, image_size, batch_size, True, seed, devices, tasks)
+    val_data = make_dataset(val_frame, image_size, batch_size, devices=devices, tasks=tasks)
     # Variables must be made where the network's are: on every GPU.
     with network.distribute_strategy.scope():
         on_cpu = devices == 1 and not tf.config.list_physical_devices("GPU")
