@@ -4,7 +4,7 @@
 
 Real face chips are put into larger photos, at sizes and places drawn at random, on plain grounds,
 on blotches and on blurred enlargements of themselves, and looked for. One half of them tells the
-constants of `imdb_wiki/prediction/detection.py`, as medians. The other half is predicted twice, as
+constants of `imdb_wiki/faces/detection.py`, as medians. The other half is predicted twice, as
 the chip and as it is found and cut out of the photo: how far both ages are apart is what detection
 and framing cost.
 """
@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces import detection
+from imdb_wiki.faces.detection import Box
 from imdb_wiki.images.pixels import decode
-from imdb_wiki.prediction import detection
-from imdb_wiki.prediction.detection import Box
 from imdb_wiki.prediction.faces import load_predictor, predict_faces
 from imdb_wiki.tensorflow_start import start_tensorflow
 

@@ -73,6 +73,11 @@ def read_split(
     return pd.concat(frames, ignore_index=True)
 
 
+def has_labels_of(frame: pd.DataFrame, task: str) -> bool:
+    """Whether at least one row of `read_split` has a label of a task, of `labels.TASKS`."""
+    return bool(_labels_and_known(frame)[1][TASK_OUTPUTS[task]].any())
+
+
 def refuse_unlabelled(frame: pd.DataFrame, split: str, tasks: Sequence[str] = TASKS) -> None:
     """Checks that a split has at least one label of each task.
 
@@ -84,9 +89,8 @@ def refuse_unlabelled(frame: pd.DataFrame, split: str, tasks: Sequence[str] = TA
     Raises:
         InputError: It has none of one of them.
     """
-    _, known = _labels_and_known(frame)
     for task in tasks:
-        if not known[TASK_OUTPUTS[task]].any():
+        if not has_labels_of(frame, task):
             others = " ".join(other for other in tasks if other != task)
             hint = f"; without it, this can be done for the task {others}" if others else ""
             raise InputError(f"no face of the {split} split has a label of its {task}{hint}")

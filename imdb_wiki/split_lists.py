@@ -47,11 +47,14 @@ def _short_digests(names: pd.Series) -> pd.Series:
     return pd.Series([f"{digest >> 16:012x}" for digest in digests], names.index)
 
 
-def split_list_text(frames: dict[str, pd.DataFrame]) -> str:
+def split_list_text(
+    frames: dict[str, pd.DataFrame], older: dict[str, set[str]] | None = None
+) -> str:
     """Lists which photos are in val and test, for `--split_file`, without names and labels.
 
     Args:
         frames: for each split, rows with a column `source`; a split that is missing is empty.
+        older: a list whose photos stay listed, but for those in the split `train`.
 
     Returns:
         The content of the JSON file.
@@ -59,12 +62,23 @@ def split_list_text(frames: dict[str, pd.DataFrame]) -> str:
     Raises:
         InputError: the rows have no column `source`.
     """
-    listed = {split: [] for split in SPLIT_NAMES[1:]}
+    digests = {split: set() for split in SPLIT_NAMES}
     for split, rows in frames.items():
         if "source" not in rows:
             raise InputError(f"the rows of {split} lack the column source")
-        listed[split] = sorted(set(listed_name_digests(rows["source"])))
+        digests[split] = set(listed_name_digests(rows["source"]))
+    known = set().union(*digests.values())  # today's split decides, not the older list's
+    listed = {
+        split: sorted(digests[split] | ((older or {}).get(split, set()) - known))
+        for split in SPLIT_NAMES[1:]
+    }
     return json.dumps(listed, indent=0) + "\n"
+
+
+def list_beside(model_path: Path) -> dict[str, set[str]] | None:
+    """The list of the faces that a model has not learnt from, if there is one beside it."""
+    path = model_path.with_name(f"{model_path.stem}_split.json")
+    return read_split_list(path) if path.is_file() else None
 
 
 def write_split_list(path: Path, frames: dict[str, pd.DataFrame]) -> None:
@@ -102,16 +116,16 @@ def warning_of_seen_faces(path: str | Path, frame: pd.DataFrame) -> str:
         InputError: There is a file with that name, but it is not such a list.
     """
     path = Path(path)
-    list_path = path.with_name(f"{path.stem}_split.json")
-    if not list_path.is_file() or "source" not in frame:
+    listed = list_beside(path)
+    if listed is None or "source" not in frame:
         return ""
-    left_out = is_listed(frame["source"], set().union(*read_split_list(list_path).values()))
+    left_out = is_listed(frame["source"], set().union(*listed.values()))
     if left_out.all() or not left_out.any():
         return ""
     return (
         f"{(~left_out).sum():,} of these {len(frame):,} faces are not among those that the "
         f"training of {path} left out, and it may know them; to evaluate on faces that it has not "
-        f"seen, prepare with --split_file {list_path}"
+        f"seen, prepare with --split_file {path.with_name(f'{path.stem}_split.json')}"
     )
 
 

@@ -77,8 +77,8 @@ def test_every_constant_that_a_sentence_names_is_the_notebooks(name):
 @pytest.fixture(scope="module")
 def photo_folder(astronaut, tmp_path_factory):
     """photo.jpg, a whole photo, and face.jpg, the crop of its face; the models where they are."""
-    from imdb_wiki.models.framing import Framing
-    from imdb_wiki.prediction.detection import detect_faces
+    from imdb_wiki.faces.detection import detect_faces
+    from imdb_wiki.faces.framing import Framing
 
     folder = tmp_path_factory.mktemp("photos")
     (folder / "models").symlink_to(REPOSITORY / "models")

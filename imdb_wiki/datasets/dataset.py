@@ -51,6 +51,9 @@ class ReadingOptions(Protocol):
         """What other genders mean."""
 
 
+BOX_COLUMNS = ("box_left", "box_top", "box_right", "box_bottom")
+
+
 class Table(NamedTuple):
     """The rows of a data set, one a photo, and what was found beside the photos.
 
@@ -59,9 +62,11 @@ class Table(NamedTuple):
             unknown or a range), `gender` (0 female, 1 male; NaN: unknown), `identity` (the person;
             "": unknown), `face_score` (−inf: no face), `second_face_score` (NaN: no second face).
             A data set may add `age_low` and `age_high` (years; the ends of a range, equal where the
-            age is exact, NaN: unknown), `race` (the data set's words; "": unknown),
+            age is exact, NaN: unknown), `race` (the data set's words; "": unknown), those of
+            `BOX_COLUMNS` (where the labelled face is in its upright photo, pixels; NaN: unknown),
             `official_split` (`train`, `val` or `test`), and where texts could not be read
-            `bad_name` (whether), or `age_problem` and `gender_problem` (the text; "": none).
+            `bad_name` (whether), or `age_problem`, `gender_problem` and `box_problem` (the text;
+            "": none).
         passed_over: Files that are no photos by their names, and linked folders.
         notes: How labels were read, a line each, for the report.
     """

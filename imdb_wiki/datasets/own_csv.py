@@ -1,19 +1,29 @@
 """Own photos with a CSV file: one row a photo, the columns named by options."""
 
+import numpy as np
 import pandas as pd
 
 from imdb_wiki.csv_files import read_csv_table
-from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
+from imdb_wiki.datasets.dataset import (
+    BOX_COLUMNS,
+    Dataset,
+    PhotoSource,
+    ReadingOptions,
+    Table,
+)
 from imdb_wiki.datasets.label_texts import read_gender_codes
 from imdb_wiki.datasets.listed import read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import GENDER_NAMES
 
+_EDGES = ("left", "top", "right", "bottom")
 COLUMNS = ("file", "age", "gender", "person")  # what each is for, and its name by default
 
 
 def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     """Reads the CSV file; either label and the person may be missing.
+
+    Columns `left`, `top`, `right` and `bottom`, if all four are there, say where the face is.
 
     Args:
         photos: Where the photos are.
@@ -51,7 +61,22 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     labels = read_labels(texts["age"], texts["gender"], path, codes)
     photo = {"source": texts["file"].str.strip(), "identity": texts["person"].str.strip()}
     rows = with_unknowns(pd.DataFrame(photo).join(labels))
+    edges = [plain[edge] for edge in _EDGES if edge in plain]
+    if len(edges) == len(_EDGES):
+        rows = rows.join(_boxes(table[edges]))
     return Table(rows, [], tuple(_notes(found, texts, labels)))
+
+
+def _boxes(texts: pd.DataFrame) -> pd.DataFrame:
+    """Columns of `BOX_COLUMNS` and `box_problem` from texts, (rows, 4); all empty: not known."""
+    texts = texts.apply(lambda column: column.str.strip().str.replace(",", ".", regex=False))
+    boxes = texts.apply(pd.to_numeric, errors="coerce").set_axis(BOX_COLUMNS, axis=1)
+    left, top, right, bottom = boxes.to_numpy().T
+    is_box = (left < right) & (top < bottom)  # False for NaN
+    is_bad = ~is_box & (texts != "").any(axis=1)
+    joined = texts.agg(" ".join, axis=1)
+    boxes[~is_box] = np.nan
+    return boxes.assign(box_problem=joined.where(is_bad, ""))
 
 
 def _notes(found: dict, texts: dict, labels: pd.DataFrame):

@@ -23,7 +23,7 @@ from imdb_wiki.plots.style import (
 
 ROW_INCHES = 0.2
 LABEL_LETTERS = 40  # longer ones, of folders, go on in the next line
-_CONSTANT_ANSWERS = "always the median age or the most frequent label"
+_CONSTANT_ANSWERS = "always the median or the most frequent label"
 _PANELS = {  # measure: the constant answer's, how numbers are written, title
     "age_mae_years": ("median_age_mae_years", "{:.1f}", "mean age error, years"),
     "age_bin_accuracy": ("majority_bin_accuracy", "{:.0%}", "age in its range"),

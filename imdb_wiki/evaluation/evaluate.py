@@ -6,6 +6,7 @@ As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --o
 import dataclasses
 import json
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def interval_constants_of(
 
 def calibrate_on_validation(
     model: "keras.Model",
-    prepared_dirs: Sequence[str | Path],
+    prepared_dirs: Sequence[str | PathLike],
     batch_size: int = 64,
     coverage: float = COVERAGE,
     flip_averaging: bool = False,

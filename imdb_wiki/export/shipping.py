@@ -10,20 +10,25 @@ with it, `imdb_wiki_preparation.py --split_file` makes the same splits on any ma
 
 import json
 import platform
+from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, parse_json, refuse_foreign, write_together
-from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.models.description import DESCRIPTION_KIND
 from imdb_wiki.models.files import MODEL_FILE, MODEL_KIND, load_model, model_bytes, refuse_nan
 from imdb_wiki.models.intervals import COVERAGE
 from imdb_wiki.results.runs import RECIPE_FILE
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
+
+if TYPE_CHECKING:
+    import keras
 
 SPLIT_LIST_KIND = Kind("list of the faces of a split", (b'"val": [', b'"test": ['))
 # How a face must be cut out for the network: as in UTKFace. Of the two framings that it was trained
@@ -55,17 +60,52 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         OSError: A file cannot be written; the error names it, and older files stay.
     """
     recipe, model_path = _look_first(run_dir, prepared_dirs, output), run_dir / MODEL_FILE
-    import keras
-
-    from imdb_wiki.evaluation.evaluate import calibrate_on_validation
     from imdb_wiki.networks import tasks_of
-    from imdb_wiki.pipeline import read_split
-    from imdb_wiki.split_lists import split_list_text
 
     model = load_model(model_path)
     if "age_distribution" not in model.output and "age" in tasks_of(model):
         raise InputError(f"{model_path} answers no age_distribution")
     refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
+    card, files = model_files(model, recipe, prepared_dirs, output, coverage=coverage)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_together(files)
+    return card
+
+
+def model_files(
+    model: "keras.Model",
+    training: dict,
+    prepared_dirs: Sequence[str | PathLike],
+    output: Path,
+    framing: dict | None = None,
+    start_from: Path | None = None,
+    coverage: float = COVERAGE,
+) -> tuple[dict, dict[Path, str | bytes]]:
+    """Makes the content of a model's three files.
+
+    Args:
+        model: A network with a distribution of ages, or for genders only.
+        training: What decided its training, with `data`, the folders.
+        prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
+        output: Path of the files without their ending.
+        framing: How faces are cut for it; None: as in UTKFace.
+        start_from: The network that the training has started from: what that has not learnt and
+            this training neither, stays listed.
+        coverage: Share of true ages that the intervals are meant to hold.
+
+    Returns:
+        The content of the `.json`, and of all three files by path.
+
+    Raises:
+        InputError: The validation splits are too small.
+    """
+    import keras
+
+    from imdb_wiki.evaluation.evaluate import calibrate_on_validation
+    from imdb_wiki.networks import tasks_of
+    from imdb_wiki.pipeline import read_split, splits_of
+    from imdb_wiki.split_lists import list_beside, split_list_text
+
     interval = None  # without ages there is none
     if "age" in tasks_of(model):
         interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
@@ -77,29 +117,25 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         "image_size": model.input_shape[1],
         "colour_order": "RGB",
         "value_range": [0, 255],
-        "framing": FRAMING,
+        "framing": framing or FRAMING,
         "age_interval": interval,
-        "training": recipe | {"data": [Path(folder).name for folder in recipe["data"]]},
+        "training": training | {"data": [Path(folder).name for folder in training["data"]]},
         "versions": {"python": platform.python_version(), "keras": keras.__version__},
     }
     frames = {
         split: read_split(prepared_dirs, split, incomplete=True)
-        for split in SPLIT_NAMES[1:]
-        if all((Path(folder) / f"{split}.csv").is_file() for folder in prepared_dirs)
+        for split in splits_of(prepared_dirs)
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    weights, description_path, list_path = _paths(output)
-    write_together(
-        {
-            weights: model_bytes(model, weights),
-            list_path: split_list_text(frames),
-            description_path: json.dumps(card, indent=1, allow_nan=False) + "\n",
-        }
-    )
-    return card
+    older = list_beside(start_from) if start_from else None
+    weights, description_path, list_path = model_paths(output)
+    return card, {
+        weights: model_bytes(model, weights),
+        list_path: split_list_text(frames, older),
+        description_path: json.dumps(card, indent=1, allow_nan=False) + "\n",
+    }
 
 
-def _paths(output: Path) -> list[Path]:
+def model_paths(output: Path) -> list[Path]:
     """The three files; `Path.with_suffix` would take `.v2` of `compact.v2` for an ending."""
     return [output.with_name(output.name + ending) for ending in (".keras", ".json", "_split.json")]
 
@@ -125,10 +161,10 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
     if output.is_dir():
         raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")
     for path, kind in zip(
-        _paths(output), (MODEL_KIND, DESCRIPTION_KIND, SPLIT_LIST_KIND), strict=True
+        model_paths(output), (MODEL_KIND, DESCRIPTION_KIND, SPLIT_LIST_KIND), strict=True
     ):
         refuse_foreign(path, kind)
-    weights, description_path, _ = _paths(output)
+    weights, description_path, _ = model_paths(output)
     if weights.exists() and not description_path.exists():  # what a training writes has no .json
         raise InputError(
             f"{weights} is a model without its .json, so it is not an earlier result of this "

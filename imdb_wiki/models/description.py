@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TypeGuard
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces.framing import BOXES, COLOUR_ORDERS, PADDINGS, RESAMPLINGS, Framing
 from imdb_wiki.files import Kind, parse_json
-from imdb_wiki.models.framing import BOXES, COLOUR_ORDERS, PADDINGS, RESAMPLINGS, Framing
 
 DESCRIPTION_KIND = Kind("model's .json", (b'"framing"',))
 MOST_DESCRIPTION_BYTES = 10_000_000  # the shipped one has 1,433

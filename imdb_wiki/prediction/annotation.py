@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces.detection import Box
 from imdb_wiki.files import Kind, is_of_kind, write_whole
 from imdb_wiki.images.pixels import scaled
 from imdb_wiki.plots.style import GENDER_COLOURS, GREY, TEXT_ON
-from imdb_wiki.prediction.detection import Box
 from imdb_wiki.prediction.faces import Face, gender_text
 
 # Longer side in pixels to which smaller photos are enlarged: 100 pixels have no room for a word.

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces.detection import Box, detect_faces
+from imdb_wiki.faces.framing import Framing
 from imdb_wiki.labels import GENDER_NAMES
 from imdb_wiki.models.description import find_description, read_description
 from imdb_wiki.models.exported import EXPORTED_SUFFIXES, load_exported
 from imdb_wiki.models.files import load_model, refuse_nan
-from imdb_wiki.models.framing import Framing
 from imdb_wiki.models.intervals import age_interval
 from imdb_wiki.parallel import in_chunks
-from imdb_wiki.prediction.detection import Box, detect_faces
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+from imdb_wiki.faces.detection import Box
 from imdb_wiki.files import Kind, refuse_foreign
-from imdb_wiki.prediction.detection import Box
 from imdb_wiki.prediction.faces import Face, gender_text
 from imdb_wiki.prediction.stream import PhotoResult
 

@@ -15,15 +15,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from imdb_wiki.datasets.dataset import Table
+from imdb_wiki.datasets.dataset import BOX_COLUMNS, Table
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces.detection import refuse_without_detector
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
 from imdb_wiki.parallel import in_chunks, started
 from imdb_wiki.preparation.crop_names import crop_names
-from imdb_wiki.preparation.crops import Outcome, carried_bytes, make_crops
+from imdb_wiki.preparation.crops import Job, Outcome, carried_bytes, make_crops
 from imdb_wiki.preparation.duplicates import contradicting, joined, same_picture_pairs
 from imdb_wiki.preparation.hashes import perceptual_hashes
 from imdb_wiki.preparation.inputs import count_come_since, refuse_vanished_photos
@@ -93,12 +94,15 @@ def prepare(settings: Settings) -> dict[str, Any]:
         report = parse_json((settings.output_dir / REPORT_NAME).read_bytes())
         return report | {"already_finished": True, "come_since": come_since}
 
+    if settings.faces == "detect":
+        refuse_without_detector()
     seconds: dict[str, float] = {}
     crop = partial(
         make_crops,
         folder=journal.crop_dir,
         size=settings.img_size,
         jpeg_quality=settings.jpeg_quality,
+        detect=settings.faces == "detect",
     )
     with contextlib.ExitStack() as stack:
         with _timed(seconds, "reading_table"):
@@ -248,7 +252,7 @@ def _make_all_crops(
     wanted = table.index[table["rule"] == ""]
     finished = journal.outcomes()
     remaining = wanted.difference([outcome.row for outcome in finished], sort=True)
-    jobs = photos.jobs(table.loc[remaining, ["source", "crop_name"]])
+    jobs = _with_boxes(photos.jobs(table.loc[remaining, ["source", "crop_name"]]), table)
     noted = table[["rule", "detail", "digest", "picture_hash"]].to_numpy(object, copy=True)
 
     def note(outcomes: list[Outcome]) -> None:
@@ -274,6 +278,16 @@ def _make_all_crops(
         table[column] = pd.Series(values, index=table.index, dtype=str)
     table["picture_hash"] = pd.Series(hashes, index=table.index, dtype=object)
     return len(remaining)
+
+
+def _with_boxes(jobs: Iterable[Job], table: pd.DataFrame) -> Iterable[Job]:
+    """Adds where the labelled faces are, if the data set says it."""
+    if not set(BOX_COLUMNS) <= set(table):
+        return jobs
+    boxes = table[list(BOX_COLUMNS)].to_numpy(np.float64)
+    known = np.isfinite(boxes).all(axis=1)
+    box_of = {row: tuple(boxes[row].tolist()) for row in np.flatnonzero(known).tolist()}
+    return (job._replace(box=box_of.get(job.row)) for job in jobs)
 
 
 def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray]:

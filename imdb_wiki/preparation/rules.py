@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.faces.choosing import FACE_NOT_FOUND, SEVERAL_FACES
 from imdb_wiki.labels import FEMALE, MALE, MAX_AGE_YEARS, MIN_AGE_YEARS, with_age_ranges
 from imdb_wiki.preparation.crop_names import leads_outside
 from imdb_wiki.preparation.crops import MISSING_FILE, UNREADABLE_IMAGE
@@ -33,7 +34,7 @@ def rule(name: str) -> Callable[[TableRule], TableRule]:
 
 def rule_names() -> list[str]:
     """All rules in the order in which they are applied: the first that applies rejects a row."""
-    of_images = (MISSING_FILE, UNREADABLE_IMAGE)
+    of_images = (MISSING_FILE, UNREADABLE_IMAGE, FACE_NOT_FOUND, SEVERAL_FACES)
     of_duplicates = (REPEATED_ROW, CONTRADICTING_DUPLICATE)
     return list(dict.fromkeys([*dict(_TABLE_RULES), *of_images, *of_duplicates]))
 
@@ -90,6 +91,12 @@ def _bad_age(table: pd.DataFrame, settings: Settings):
         texts = [f"{a:g}" if a == b else f"{a:g}-{b:g}" for a, b in ends]
         detail = pd.Series(texts, table.index, dtype=object)
     return ~is_age & ~(is_missing & settings.source.may_lack_labels), detail
+
+
+@rule("bad_box")
+def _bad_box(table: pd.DataFrame, settings: Settings):
+    problem = table.get("box_problem", pd.Series("", table.index))
+    return (problem != "") & (settings.faces == "detect"), problem
 
 
 @rule("no_label")

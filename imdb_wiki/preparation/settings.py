@@ -119,6 +119,14 @@ class Settings:
         "the least face score that is kept; the detector's, mostly from 0 to 7",
         _CROPS,
     )
+    faces: str = option(
+        "given",
+        one_of("given", "detect"),
+        "given|detect",
+        "given: a crop shows its whole photo; detect: the labelled face (the one nearest to the "
+        "photo's middle, or to its box in --db_path) is searched, turned upright and cut out",
+        _CROPS,
+    )
     img_size: int = option(
         200, whole_number(8, 4096), "PIXELS", "the side of the square crops", _CROPS
     )
@@ -241,7 +249,8 @@ class Settings:
         others = ("output_dir", "overwrite", "download", "url", "sha256", "workers")
         by_content = ("db_path", "photo_dir", "split_file")
         # Preparations of before these were options have none of them.
-        later = ("file_column", "age_column", "gender_column", "person_column", "gender_codes")
+        later = ("file_column", "age_column", "gender_column", "person_column")
+        later = (*later, "gender_codes", "faces")
         values = {
             name: value
             for name, value in vars(self).items()

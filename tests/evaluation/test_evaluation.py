@@ -196,7 +196,7 @@ def other_model(kind):
         return keras.Model(grey, keras.layers.Dense(1)(keras.layers.Flatten()(grey)))
     outputs = {
         "a list": [age, gender],
-        "no gender": {"age_years": age},
+        "neither": {"age_distribution": keras.layers.Dense(101)(mean)},
         "one probability": {"age_years": age, "gender": keras.layers.Dense(1)(mean)},
         "any size": {"age_years": age, "gender": gender},
     }
@@ -207,7 +207,7 @@ def other_model(kind):
     ("kind", "message"),
     [
         ("a list", "no dictionary"),
-        ("no gender", "not age_years"),
+        ("neither", "not age_years"),
         ("one probability", "gender (None, 1)"),
         ("grey image", "not one image"),
         ("any size", "image size"),

@@ -188,7 +188,7 @@ def test_other_outputs_and_inputs_are_refused(suffix, tmp_path):
         model.export(path, format="litert" if suffix == ".tflite" else "onnx", verbose=False)
         return path
 
-    with pytest.raises(InputError, match=r"gender \(batch, 3\).*not age_years \(batch, 1\) and"):
+    with pytest.raises(InputError, match=r"gender \(batch, 3\).*not age_years"):
         load_exported(written((8, 8, 3), 3))
     with pytest.raises(InputError, match=r"takes .*image.*\(batch, 8, 4, 3\), not one image"):
         load_exported(written((8, 4, 3), 2))

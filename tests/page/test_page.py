@@ -16,13 +16,13 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from imdb_wiki.faces.detection import Box
+from imdb_wiki.faces.framing import Framing
 from imdb_wiki.models.files import save_model
-from imdb_wiki.models.framing import Framing
 from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.page import command as demo
 from imdb_wiki.page.answers import SHOWN_FACES, curve_svg, faces_html, photo_html
 from imdb_wiki.page.uploads import NO_ROOM, Upload, Uploads
-from imdb_wiki.prediction.detection import Box
 from imdb_wiki.prediction.faces import Face, Predictor
 from tests.page.process import API, KEPT_SECONDS, opened_browser, running_page, send, wait_until
 from tests.shared import assert_one_line, ran

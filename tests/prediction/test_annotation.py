@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from PIL import ImageColor
 
+from imdb_wiki.faces.detection import Box
 from imdb_wiki.plots.style import GENDER_COLOURS
 from imdb_wiki.prediction import annotation
 from imdb_wiki.prediction.annotation import DrawnPhotos, draw_faces, label_of
-from imdb_wiki.prediction.detection import Box
 from imdb_wiki.prediction.faces import Face
 
 # As in the plots: who reads both sees one colour for one label.
@@ -18,8 +20,12 @@ def face(box, gender="female", age_years=31.4, low=24.6, high=40.2, probability=
 
 
 def test_a_label_says_age_interval_and_gender():
-    assert label_of(face((0, 0, 1, 1))) == ("31 years (25–40)", "female 98%")
-    assert label_of(face((0, 0, 1, 1), "male", 5.6, None, None, 0.9999)) == ("6 years", "male 99%")
+    assert label_of(face((0, 0, 1, 1))) == ["31 years (25–40)", "female 98%"]
+    assert label_of(face((0, 0, 1, 1), "male", 5.6, None, None, 0.9999)) == ["6 years", "male 99%"]
+    only = replace(face((0, 0, 1, 1)), gender=None, gender_probability=None)
+    assert label_of(only) == ["31 years (25–40)"]
+    only = replace(face((0, 0, 1, 1)), age_years=None, age_low_years=None, age_high_years=None)
+    assert label_of(only) == ["female 98%"]
 
 
 def coloured(picture: np.ndarray, colour: tuple) -> np.ndarray:

@@ -556,7 +556,7 @@ def bad_model(kind, path, model_path):
     elif kind == "other outputs":
         image = keras.Input((16, 16, 3), name="image")
         mean = keras.layers.GlobalAveragePooling2D()(image)
-        keras.Model(image, {"age_years": keras.layers.Dense(1)(mean)}).save(path)
+        keras.Model(image, {"ages": keras.layers.Dense(1)(mean)}).save(path)
 
 
 @pytest.mark.parametrize(
@@ -565,7 +565,7 @@ def bad_model(kind, path, model_path):
         ("missing", "no such model"),
         ("no model", "is not a saved Keras model"),
         ("cut", "is not a saved Keras model"),
-        ("other outputs", "not age_years (batch, 1) and gender (batch, 2)"),
+        ("other outputs", "not age_years (batch, 1), gender (batch, 2) or both"),
     ],
 )
 def test_a_model_that_is_none_ends_with_one_line(

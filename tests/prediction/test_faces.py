@@ -10,14 +10,14 @@ from PIL import Image
 
 from benchmarks.framing import matching, put_into_photo
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces import detection
+from imdb_wiki.faces.detection import Box, Detection
+from imdb_wiki.faces.framing import Chip, Framing
 from imdb_wiki.images.pixels import decode
 from imdb_wiki.models.description import find_description, read_description
 from imdb_wiki.models.files import save_model
-from imdb_wiki.models.framing import Chip, Framing
 from imdb_wiki.networks.compact import compact_cnn
-from imdb_wiki.prediction import detection
 from imdb_wiki.prediction import faces as prediction
-from imdb_wiki.prediction.detection import Box, Detection
 from imdb_wiki.prediction.faces import Predictor, load_predictor, predict_faces
 from tests.conftest import REPOSITORY
 from tests.shared import DESCRIPTION, write_description

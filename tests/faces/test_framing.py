@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imdb_wiki.models.framing import Chip, Framing
+from imdb_wiki.faces.framing import Chip, Framing
 
 
 def numbered(height, width):

@@ -7,9 +7,9 @@ import pytest
 import skimage.data
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.models.framing import Chip
-from imdb_wiki.prediction import detection
-from imdb_wiki.prediction.detection import CHIP_LANDMARKS, Box, chip_of, detect_faces
+from imdb_wiki.faces import detection
+from imdb_wiki.faces.detection import CHIP_LANDMARKS, Box, chip_of, detect_faces
+from imdb_wiki.faces.framing import Chip
 
 # The astronaut's face in its 512 × 512 pixels, read off the picture: from the hair to the chin.
 FACE = Box(182, 66, 268, 175)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.faces.framing import Chip
 from imdb_wiki.images.pixels import scaled
-from imdb_wiki.models.framing import Chip
 
 # Limits of the longer side of the searched image, in pixels: larger photos are scaled down to the
 # first, smaller ones up to the second. The time grows with the area.
@@ -106,6 +106,15 @@ def _raw_faces(image: np.ndarray) -> list[tuple[np.ndarray, float, np.ndarray]]:
         if width > 0 and height > 0 and len(np.unique(landmarks, axis=0)) > 1:
             faces.append((box, float(answer["confidence"]), landmarks))
     return faces
+
+
+def refuse_without_detector() -> None:
+    """Checks that faces can be searched.
+
+    Raises:
+        InputError: The detector is not installed.
+    """
+    _detector()
 
 
 @lru_cache

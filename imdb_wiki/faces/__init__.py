@@ -1,0 +1,1 @@
+"""Where faces are in a photo, and how they are cut out of it."""

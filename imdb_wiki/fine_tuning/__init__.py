@@ -1,0 +1,1 @@
+"""On from trained weights, on own faces."""

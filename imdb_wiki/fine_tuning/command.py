@@ -1,0 +1,77 @@
+"""The command `python -m imdb_wiki fine-tune`."""
+
+from pathlib import Path
+
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
+from imdb_wiki.errors import InputError
+from imdb_wiki.fine_tuning.defaults import Choices
+from imdb_wiki.options import add_options, chosen_options
+from imdb_wiki.tensorflow_start import start_tensorflow
+from imdb_wiki.terminal import print_anywhere
+
+SHIPPED = Path(__file__).parents[2] / "models" / "compact.keras"
+
+
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0, 2 for wrong input, 130 for Ctrl-C."""
+    parser = OneLineParser(
+        prog="python -m imdb_wiki fine-tune",
+        description="Trains a network on, on own faces; stopped at any moment, the same command "
+        "goes on. predict, page and export take the result like the network before.",
+        usage="%(prog)s PREPARED_DIR [PREPARED_DIR ...] --run_dir DIR [options]",
+    )
+    add = parser.add_argument_group("data and result").add_argument
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help="folders of imdb_wiki_preparation.py; of whole photos prepare with --faces detect",
+    )
+    add(
+        "--run_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for model.keras, its .json and the report",
+    )
+    add = parser.add_argument_group("the network before").add_argument
+    add(
+        "--start_from",
+        type=Path,
+        default=SHIPPED,
+        metavar="FILE",
+        help="a .keras file with its .json beside it (default: models/compact.keras)",
+    )
+    add(
+        "--old_dirs",
+        nargs="+",
+        default=[],
+        metavar="PREPARED_DIR",
+        help="folders of faces that it knew: what it loses is measured on their validation splits "
+        "(default: none, not measured)",
+    )
+    add_options(parser, Choices)
+    options = vars(parser.parse_args(arguments))
+    choices = Choices(**chosen_options(Choices, options))
+    for folder in (*options["prepared_dirs"], *options["old_dirs"]):
+        if not Path(folder, "val.csv").is_file():
+            raise InputError(f"{folder} holds no val.csv: prepare it first")
+    print_anywhere()
+    start_tensorflow()
+    from imdb_wiki.fine_tuning.text import report_lines
+    from imdb_wiki.fine_tuning.tune import fine_tune
+
+    try:
+        report = fine_tune(
+            options["prepared_dirs"],
+            options["run_dir"],
+            options["start_from"],
+            options["old_dirs"],
+            choices,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
+    print(*report_lines(report), sep="\n")
+    tell(f"ready for use: {options['run_dir'] / 'model.keras'}")
+    return 0
