@@ -71,12 +71,13 @@ def answer(settings: Settings) -> int:
     if settings.camera is not None:
         names.append(footage.camera_name(settings.camera))
         openers.append(lambda: footage.open_camera(settings.camera or 0))
-    if openers and len(names) == 1:
-        try:
-            openers[0]().close()
-        except footage.UnreadableVideoError as error:
-            raise InputError(f"{printable(names[0])}: {error}") from None
     with contextlib.ExitStack() as files:
+        if openers and len(names) == 1:
+            try:
+                video = files.enter_context(openers[0]())
+            except footage.UnreadableVideoError as error:
+                raise InputError(f"{printable(names[0])}: {error}") from None
+            openers = [lambda: video]  # opened once: a pipe would be empty afterwards
         folder = settings.output_dir
         drawings = DrawnPhotos(folder, [s.path for s in sources]) if folder else None
         json, csv = (VideoJsonWriter, VideoCsvWriter) if openers else (JsonWriter, CsvWriter)

@@ -243,7 +243,7 @@ class CutFinder:
         before, self._before = self._before, small
         if before is None:
             return False
-        norms = np.sqrt((small**2).mean()), np.sqrt((before**2).mean())
-        if max(norms) < _FLAT:
-            return False
-        return float((small * before).mean()) < CUT_CORRELATION * norms[0] * norms[1]
+        contrasts = float(small.std()), float(before.std())
+        if min(contrasts) < _FLAT:  # one of them shows nothing
+            return max(contrasts) >= _FLAT
+        return float((small * before).mean()) < CUT_CORRELATION * contrasts[0] * contrasts[1]
