@@ -137,7 +137,8 @@ def _mixed(one: Box, other: Box, share: float) -> Box:
 def ctrl_c_asks() -> Generator[Callable[[], bool]]:
     """Lets the first Ctrl-C only ask to end, so that nothing is left half done.
 
-    The second one ends at once. A thread other than the main one gets no Ctrl-C.
+    The second one ends at once. A thread other than the main one gets no Ctrl-C, nor does a process
+    that was told to ignore it, as by `nohup`.
 
     Yields:
         Whether it was asked.
@@ -152,10 +153,12 @@ def ctrl_c_asks() -> Generator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.set()
 
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or before is signal.SIG_IGN:
         yield asked.is_set
         return
-    before = signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, ask)
     try:
         yield asked.is_set
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 import imdb_wiki_predict
 from imdb_wiki.models.intervals import age_interval
-from imdb_wiki.prediction import faces, footage
+from imdb_wiki.prediction import answering, detection, faces, footage
 from imdb_wiki.prediction.output import COLUMNS
 from imdb_wiki.prediction.video_output import VIDEO_COLUMNS
 from tests.conftest import REPOSITORY
@@ -268,6 +268,18 @@ def test_a_video_of_somebody_else_is_not_written_over(run):
     assert len(read_film(Path("a-3.mp4"))[0]) == 5
 
 
+def test_the_detector_finds_a_real_face_that_moves(run, monkeypatch, astronaut):
+    monkeypatch.setattr(faces, "detect_faces", detection.detect_faces)
+    moved = [np.ascontiguousarray(astronaut[:300, 100 - 4 * k : 420 - 4 * k]) for k in range(20)]
+    film(Path("a.mp4"), moved)
+    assert run("a.mp4", "--csv", "a.csv")[0] == 0
+    (row,) = rows_of("a.csv")
+    assert row["frames"] == "7"
+    best = 25 * float(row["best_second"])
+    assert float(row["left"]) == pytest.approx(182 - 100 + 4 * best, abs=11)  # see test_detection
+    assert float(row["bottom"]) == pytest.approx(175, abs=11)
+
+
 @pytest.mark.parametrize("columns", [COLUMNS, (*VIDEO_COLUMNS, "my notes")])
 def test_a_table_of_another_kind_is_not_written_over(refused, columns):
     film(Path("a.mp4"), walk(3))
@@ -301,6 +313,26 @@ def test_without_a_screen_show_says_so_and_the_rest_goes_on(run, monkeypatch):
     code, lines, (error,) = run("a.mp4", "--show")
     assert (code, len(lines)) == (0, 3)
     assert error.startswith("--show: there is no window: ")
+
+
+def test_a_window_that_is_closed_ends_the_video(run, monkeypatch):
+    class Window:
+        def __init__(self, title):
+            self.is_open, self.shown = True, []
+
+        def show(self, image):
+            self.shown.append(image)
+            self.is_open = len(self.shown) < 9
+
+        def close(self):
+            self.is_open = False
+
+    monkeypatch.setattr(answering, "Window", Window)
+    film(Path("a.mp4"), walk(50))
+    code, lines, errors = run("a.mp4", "--show", "--json", "a.json")
+    assert (code, len(lines), errors) == (0, 3, [])
+    (video,) = json.loads(Path("a.json").read_text())
+    assert video["frames"] < 15
 
 
 @pytest.mark.parametrize(
