@@ -1,8 +1,8 @@
 """Follows faces from frame to frame, and gives each person one answer: the mean over the frames.
 
-A face belongs to the track whose box it overlaps most, where the track was last or where it was
-heading; all faces of a frame are assigned together (Hungarian method). After a cut in the film
-nothing is followed on: what stands in the same place may be somebody else.
+A face belongs to the track whose box it overlaps most, where the track was heading or, counted
+half, where it was last; all faces of a frame are assigned together (Hungarian method). After a cut
+in the film nothing is followed on: what stands in the same place may be somebody else.
 
 No package does it here. Of those looked at, norfair needs a NumPy below 2, and filterpy, which has
 had no release since 2018; `trackers` and `supervision` bring PyAV and a second OpenCV; none knows
@@ -155,13 +155,7 @@ class Follower:
             track.missed += 1
         self._end([t for t in self._followed if not _may_go_on(t, second)])
         overlaps = np.array(
-            [
-                [
-                    max(overlap(face.box, track.box), overlap(face.box, track.expected_box(second)))
-                    for track in self._followed
-                ]
-                for face in faces
-            ]
+            [[_overlap(track, face.box, second) for track in self._followed] for face in faces]
         ).reshape(len(faces), len(self._followed))
         # What overlaps too little is no match, and shall not outweigh one in the sum.
         overlaps[overlaps < LEAST_OVERLAP] = 0
@@ -214,6 +208,12 @@ class Follower:
 def _may_go_on(track: Track, second: float) -> bool:
     """Whether a face may still be found: it was a moment ago, or in the last search at all."""
     return track.missed == 1 or second - track.last_second <= KEPT_SECONDS
+
+
+def _overlap(track: Track, box: Box, second: float) -> float:
+    """How much a box overlaps a track, from 0 to 1."""
+    # Who has stopped is where they were; but of two who pass each other, each goes on.
+    return max(overlap(box, track.expected_box(second)), overlap(box, track.box) / 2)
 
 
 def overlap(one: Box, other: Box) -> float:
