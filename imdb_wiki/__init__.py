@@ -8,6 +8,7 @@ MAX_IMAGE_PIXELS = 100_000_000
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
 # Broken images are counted and listed by us; OpenCV need not talk about each in between.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's word for nothing at all
 # TensorFlow reads this when it is imported: oneDNN's convolutions take half the time of its others
 # on a CPU, and are not the default on all of them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -1,7 +1,7 @@
 """Draws boxes, ages and genders on photos, readable at any size of photo and face."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from os.path import realpath  # unlike Path.resolve it takes links that lead to themselves
 from pathlib import Path, PurePath
@@ -49,12 +49,15 @@ def colours_of(face: Face) -> tuple[str, str]:
     return GENDER_COLOURS[face.gender], TEXT_ON[face.gender]
 
 
-def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
+def draw_faces(
+    image: np.ndarray, faces: list[Face], labels: Sequence[Sequence[str]] | None = None
+) -> np.ndarray:
     """Draws each face's box, and its label where it hides least: above, below or beside the box.
 
     Args:
         image: (height, width, 3) uint8, RGB.
         faces: Of `predict_faces` for this image.
+        labels: The lines of each face's label; None for those of `label_of`.
 
     Returns:
         A new image, RGB; enlarged where its longer side is below `LEAST_SIDE`.
@@ -68,8 +71,9 @@ def draw_faces(image: np.ndarray, faces: list[Face]) -> np.ndarray:
     for face, box, text_size in zip(faces, boxes, text_sizes, strict=True):
         _draw_box(draw, box, colours_of(face)[0], _line_width(text_size))
     taken = []
-    for face, box, text_size in zip(faces, boxes, text_sizes, strict=True):
-        text = "\n".join(label_of(face))
+    texts = [label_of(face) for face in faces] if labels is None else labels
+    for face, box, text_size, lines in zip(faces, boxes, text_sizes, texts, strict=True):
+        text = "\n".join(lines)
         font = _font(text_size)
         padding = text_size // 3
         _, _, right, bottom = draw.multiline_textbbox((0, 0), text, font, spacing=padding)
@@ -178,10 +182,7 @@ class DrawnPhotos:
         Raises:
             OSError: It cannot be written; the error names it, and no part of it is left.
         """
-        inside = PurePath(name)
-        if inside.is_absolute() or ".." in inside.parts:
-            inside = PurePath(inside.name)
-        path = self._free(self.folder / inside.with_suffix(".jpg"))
+        path = self.free_path(name, ".jpg")
         path.parent.mkdir(parents=True, exist_ok=True)
         data = io.BytesIO()
         drawn = Image.fromarray(draw_faces(image, faces))
@@ -189,6 +190,18 @@ class DrawnPhotos:
         write_whole(path, data.getvalue())
         self.taken.add(realpath(path))
         return path
+
+    def free_path(self, name: str, suffix: str) -> Path:
+        """Where something that is drawn goes, without replacing what this command did not write.
+
+        Args:
+            name: The photo's or video's; folders in it are kept, unless they lead out.
+            suffix: The ending of what is drawn, e.g. `.jpg`.
+        """
+        inside = PurePath(name)
+        if inside.is_absolute() or ".." in inside.parts:
+            inside = PurePath(inside.name)
+        return self._free(self.folder / inside.with_suffix(suffix))
 
     def _free(self, wanted: Path) -> Path:
         """Finds a name that is free, or that of a drawn photo of an earlier run."""

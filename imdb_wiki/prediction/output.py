@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from imdb_wiki.faces.detection import Box
@@ -164,20 +164,33 @@ class TableWriter:
     def add(self, result: PhotoResult) -> None:
         """Prints a photo's lines."""
         if self.header_wanted:
-            titles = [*Box._fields, "age", self.interval_title, "gender"]
-            self._line("photo", titles)
+            self.header("photo", Box._fields)
             self.header_wanted = False
-        name = printable(result.name)
+        for face in result.faces:
+            self.line(result.name, [f"{edge:.0f}" for edge in face.box], face)
+        if not result.faces:
+            self.remark(result.name, result.error or NO_FACE)
+
+    def header(self, first: str, titles: Iterable[str]) -> None:
+        """Prints the names of the columns: `first`, `titles`, and those of every answer."""
+        self._line(first, [*titles, "age", self.interval_title, "gender"])
+
+    def line(self, name: str, cells: list[str], face: Face) -> None:
+        """Prints an answer behind the name of its photo and the cells."""
+        low, high = face.age_low_years, face.age_high_years
+        interval = "" if low is None else f"{low:.0f}–{high:.0f}"
+        age = ABSENT if face.age_years is None else f"{face.age_years:.1f}"
+        self._line(self._short(name), [*cells, age, interval, gender_text(face) or ABSENT])
+
+    def remark(self, name: str, text: str) -> None:
+        """Prints why there is no answer, behind the name of the photo."""
+        self.say(f"{self._short(name):<{self.name_width}}  {text}")
+
+    def _short(self, name: str) -> str:
+        name = printable(name)
         if len(name) > self.name_width:  # the ends of long names differ
             name = "…" + name[1 - self.name_width :]
-        for face in result.faces:
-            low, high = face.age_low_years, face.age_high_years
-            interval = "" if low is None else f"{low:.0f}–{high:.0f}"
-            age = ABSENT if face.age_years is None else f"{face.age_years:.1f}"
-            edges = [f"{edge:.0f}" for edge in face.box]
-            self._line(name, [*edges, age, interval, gender_text(face) or ABSENT])
-        if not result.faces:
-            self.say(f"{name:<{self.name_width}}  {result.error or NO_FACE}")
+        return name
 
     def say(self, line: str) -> None:
         """Prints a line; an error names standard output."""
@@ -214,6 +227,10 @@ class JsonWriter:
             "faces": [face_fields(face) for face in result.faces],
             "error": result.error or None,
         }
+        self.write(photo)
+
+    def write(self, photo: dict) -> None:
+        """Writes one element of the list at once."""
         # A name that is no UTF-8 is written as the escapes that JSON has for it.
         self.file.write(f"{self.before}  {json.dumps(photo, allow_nan=False)}")
         self.file.flush()
@@ -235,6 +252,7 @@ class JsonWriter:
 class CsvWriter:
     """Writes a row a face, and a row with `error` for each photo without one."""
 
+    columns: tuple[str, ...] = COLUMNS
     # With a column of somebody's own, or a spreadsheet's line ends, it was worked on: not replaced.
     kind = Kind("table of faces", (",".join(COLUMNS).encode() + b"\n",))
 
@@ -244,15 +262,18 @@ class CsvWriter:
         self.header_wanted = True
 
     def add(self, result: PhotoResult) -> None:
-        """Writes a photo's rows at once, before the first the names of the columns."""
+        """Writes a photo's rows."""
+        name = {self.columns[0]: result.name}
+        faces = [name | face_fields(face) for face in result.faces]
+        self.write(faces or [name | {"error": result.error or NO_FACE}])
+
+    def write(self, rows: Iterable[dict]) -> None:
+        """Writes rows at once, before the first the names of the columns."""
         text = io.StringIO()
-        rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(text, self.columns, lineterminator="\n")
         if self.header_wanted:
-            rows.writeheader()
-        for face in result.faces:
-            rows.writerow({"photo": result.name, **face_fields(face)})
-        if not result.faces:
-            rows.writerow({"photo": result.name, "error": result.error or NO_FACE})
+            table.writeheader()
+        table.writerows(rows)
         self.file.write(text.getvalue())
         self.file.flush()
         self.header_wanted = False
