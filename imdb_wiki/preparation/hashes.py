@@ -13,7 +13,11 @@ import simplejpeg
 from imdb_wiki.parallel import in_chunks
 
 _SIDE = 32  # pixels, of the picture whose frequencies are compared
-_FREQUENCIES = 8  # the lowest, along each side: 64 bits
+_FREQUENCIES = 8  # the lowest, along each side
+_BITS = _FREQUENCIES * _FREQUENCIES
+# The discrete cosine transform of these frequencies, (8, 32): its type II, as SciPy scales it.
+_COSINES = 2 * np.cos(np.pi / _SIDE * np.outer(np.arange(_FREQUENCIES), np.arange(_SIDE) + 0.5))
+_SURELY_DIFFERENT = 1e-3  # of frequencies up to 10^6, whose rounding errors are below 10^-7
 _LOBES = 3  # of the Lanczos window, on each side
 _WEIGHT_BITS = 22  # Pillow rounds weights to integers of so many binary places
 _LOWER_BITS = 7  # of these, which are summed apart
@@ -43,8 +47,6 @@ def perceptual_hashes(jpegs: Iterable[bytes | np.ndarray]) -> np.ndarray:
     Returns:
         `(pictures,)` uint64.
     """
-    import scipy.fft  # a quarter of a second, which only the workers need
-
     # The same pixels as OpenCV's, by the same library, in 0.8 of the time.
     greys = (simplejpeg.decode_jpeg(jpeg, "GRAY")[..., 0] for jpeg in jpegs)
     small = [
@@ -55,11 +57,25 @@ def perceptual_hashes(jpegs: Iterable[bytes | np.ndarray]) -> np.ndarray:
     if not small:
         return np.zeros(0, np.uint64)
     pictures = np.concatenate(small).astype(np.float64)  # (pictures, 32, 32)
-    frequencies = scipy.fft.dct(pictures, axis=1)[:, :_FREQUENCIES]
-    frequencies = scipy.fft.dct(frequencies, axis=2)
-    lowest = frequencies[:, :, :_FREQUENCIES].reshape(len(pictures), -1)  # (…, 64)
+    lowest = _COSINES @ pictures @ _COSINES.T  # (pictures, 8, 8)
+    in_order = np.sort(lowest.reshape(len(pictures), -1), axis=1)
+    below, above = in_order[:, _BITS // 2 - 1], in_order[:, _BITS // 2]  # the median lies between
+    # SciPy rounds other digits of these floats. That matters only where hardly anything is between,
+    # as in a picture of nothing; else the quarter of a second that its import takes is saved.
+    close = np.flatnonzero(above - below < _SURELY_DIFFERENT)
+    if len(close):
+        lowest[close] = _lowest_of_scipy(pictures[close])
+    lowest = lowest.reshape(len(pictures), -1)
     bits = lowest > np.median(lowest, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _lowest_of_scipy(pictures: np.ndarray) -> np.ndarray:
+    """The lowest frequencies of pictures, `(pictures, 8, 8)`, as ImageHash computes them."""
+    import scipy.fft
+
+    frequencies = scipy.fft.dct(scipy.fft.dct(pictures, axis=1), axis=2)
+    return frequencies[:, :_FREQUENCIES, :_FREQUENCIES]
 
 
 def _small(greys: np.ndarray) -> np.ndarray:
