@@ -17,6 +17,7 @@ from imdb_wiki.datasets.matlab import MAT_NAMES, MAX_MAT_BYTES
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.reading import MAX_PHOTO_BYTES, Region, ZippedRegion, read_bytes
 from imdb_wiki.preparation.crops import Job
+from imdb_wiki.preparation.plain_tar import NotPlainError, plain_files
 
 _TarMode = Literal["r:", "r:gz", "r:bz2", "r:xz"]
 
@@ -162,7 +163,11 @@ class TarPhotos(_Archive):
         super().__init__(path)
 
     def _read_members(self) -> None:
-        with tqdm(desc=f"looking through {self.path.name}", unit=" files", mininterval=0.5) as bar:
+        if self._mode == "r:":
+            with contextlib.suppress(NotPlainError):
+                self._members = self._plain_members()
+                return
+        with self._progress() as bar:
             for member in self._walk():
                 bar.update()
                 name = tidy(member.name)
@@ -172,6 +177,19 @@ class TarPhotos(_Archive):
                     self._members[name] = self._members[tidy(member.linkname)]
                 elif member.isreg() and not member.issparse():
                     self._add(name, member)
+
+    def _plain_members(self) -> dict[str, Region | ZippedRegion]:
+        members, path = {}, str(self.path)
+        with self._progress() as bar:
+            for file in plain_files(self.path):
+                bar.update()
+                name = tidy(file.name)
+                if not climbs_out(name):
+                    members[name] = Region(path, file.offset, file.size)
+        return members
+
+    def _progress(self) -> tqdm:
+        return tqdm(desc=f"looking through {self.path.name}", unit=" files", mininterval=0.5)
 
     def _add(self, name: str, member: tarfile.TarInfo) -> None:
         # Of a compressed archive the offset counts uncompressed bytes.
@@ -283,7 +301,8 @@ class ZipPhotos(_Archive):
 def tidy(path: str) -> str:
     """A relative path with forward slashes and without `.` parts, as archives name members."""
     path = path.replace("\\", "/")
-    if any(odd in f"/{path}/" for odd in ("//", "/./")):
+    between = f"/{path}/"
+    if "//" in between or "/./" in between:
         return str(PurePosixPath(path))
     return path  # nearly all: `pathlib` would take 5 seconds for IMDB's
 

@@ -4,6 +4,7 @@ The same picture may be in the data several times, under several people or file 
 both training and test, the test result would be too good. So all its copies are kept in one split.
 """
 
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ MAX_DISTANCE_BITS = 4
 MIN_CORRELATION = 0.95
 _COMPARED_PIXELS = 64  # per side; finer than the hash's 32, coarse enough to ignore compression
 _BANDS = 7  # if 4 bits differ, at least 3 of 7 bands are equal
+_BAND_BITS = np.uint64(10)  # of the widest
 
 
 def contradicting(table: pd.DataFrame) -> pd.Series:
@@ -66,12 +68,14 @@ def near_pairs(hashes: np.ndarray) -> np.ndarray:
     ]
     found = [np.empty((0, 2), dtype=np.int64)]
     for chosen in itertools.combinations(bands, _BANDS - MAX_DISTANCE_BITS):
-        order = np.lexsort(chosen)
-        keys = np.stack(chosen, axis=1)[order]
+        # One number of the three bands is sorted in a fifth of the time of three numbers.
+        keys = functools.reduce(lambda key, band: (key << _BAND_BITS) | band, chosen)
+        order = np.argsort(keys)
+        keys = keys[order]
         starts = np.arange(len(hashes))
         for step in itertools.count(1):
             starts = starts[starts + step < len(hashes)]
-            starts = starts[(keys[starts] == keys[starts + step]).all(axis=1)]
+            starts = starts[keys[starts] == keys[starts + step]]
             if not len(starts):
                 break
             pairs = np.stack([order[starts], order[starts + step]], axis=1)

@@ -144,11 +144,9 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
     from imdb_wiki.plots.faces import draw_faces, label_texts
     from imdb_wiki.plots.style import FACE_INCHES, FACES_A_ROW, PAGE_INCHES, STYLE
 
-    paths = [crop_dir / name for name in kept["filename"]]
-    shown = kept.assign(path=paths, age=ages_or_middles(kept))
-    shown["gender"] = shown["gender"].astype(float)
-    folders = shown["filename"].str.split("/").str[1]
-    chosen = [_from_youngest_to_oldest(rows, FACES_A_ROW) for _, rows in shown.groupby(folders)]
+    shown = kept.assign(age=ages_or_middles(kept), gender=kept["gender"].astype(float))
+    by_gender = shown.groupby("gender", dropna=False)  # the unknown last
+    chosen = [_from_youngest_to_oldest(rows, FACES_A_ROW) for _, rows in by_gender]
     rules = sum(count > 0 for count in report["rejected"].values())
     heights = [3.0, 0.9 + 0.28 * rules, 0.3 + (FACE_INCHES + 0.2) * len(chosen)]
     with matplotlib.rc_context(STYLE):
@@ -159,7 +157,8 @@ def report_figure(kept: pd.DataFrame, crop_dir: Path, report: dict[str, Any]) ->
         grids.suptitle("kept faces from the youngest to the oldest", x=0.01, ha="left")
         grid = grids.subplots(len(chosen), FACES_A_ROW, squeeze=False)
         for row, part in zip(grid, chosen, strict=True):
-            draw_faces(figure, row, part["path"], label_texts(part))
+            paths = [crop_dir / name for name in part["filename"]]
+            draw_faces(figure, row, paths, label_texts(part))
     return figure
 
 
