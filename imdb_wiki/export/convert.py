@@ -165,12 +165,13 @@ def _convert(
 def _int8_litert(model: "keras.Model", scratch: Path, calibration: np.ndarray) -> bytes:
     """Quantizes by TensorFlow's converter; its debugger is the part that can leave layers float."""
     import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
 
     model.export(scratch / "saved_model", format="tf_saved_model", verbose=False)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(scratch / "saved_model"))
     names = [
         tensor["name"]
-        for tensor in tf.lite.Interpreter(model_content=converter.convert()).get_tensor_details()
+        for tensor in Interpreter(model_content=converter.convert()).get_tensor_details()
     ]
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([crop] for crop in calibration)
