@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import json
+import re
 
 import nbclient
 import nbformat
@@ -17,7 +18,7 @@ from PIL import Image
 
 from tests.conftest import REPOSITORY
 from tests.documents import notebook_constants
-from tests.prepared import write_prepared
+from tests.prepared import take_labels_away, write_prepared
 
 NOTEBOOK = REPOSITORY / "imdb_wiki_gpu.ipynb"
 CONSTANTS = notebook_constants(NOTEBOOK)
@@ -191,6 +192,37 @@ def test_the_compact_network_is_trained_or_taken(executed, small):
     assert trained["count"] == 24 and "age_interval_coverage" in trained
     assert (small[0] / "run" / "compact" / "model.keras").is_file()
     assert not (small[0] / "run-2" / "compact").exists()
+
+
+@pytest.mark.parametrize("task", ["age", pytest.param("gender", marks=pytest.mark.long)])
+def test_one_task_ranges_and_missing_labels_run_through(small, tmp_path, task):
+    counts = {"train": 24, "val": 36, "test": 11}
+    prepared = take_labels_away(write_prepared(tmp_path / "some", counts))
+    chosen = small[1] | {
+        "TASKS": [task],
+        "PREPARED_DIRS": str(prepared),
+        "RUN_DIR": str(tmp_path / "run"),
+        "RESULTS_CSV": str(tmp_path / "results.csv"),
+        "READ_TEST_SPLIT": True,
+    }
+    cells = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), chosen)
+    client = nbclient.NotebookClient(
+        cells, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(REPOSITORY)}}
+    )
+    client.execute()
+    shown = text_of(cells.cells)
+    (answered,) = re.findall(r"answered: (.*)", shown)
+    assert ("years" in answered) == (task == "age") and ("male" in answered) == (task == "gender")
+    of_task = {
+        "age": {"predicted_against_true", "age_ranges", "cumulative_score"},
+        "gender": {"reliability", "gender_confusion"},
+    }
+    kept = {path.stem for path in (tmp_path / "run/figures").glob("*.png")}
+    assert kept >= of_task[task] | {"error_by_group", "best_and_worst_faces"}
+    assert not kept & of_task[{"age": "gender", "gender": "age"}[task]]
+    measured = {"age": "age_bin_accuracy", "gender": "gender_accuracy"}
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert [name for name, column in measured.items() if column in table] == [task]
 
 
 def test_another_working_folder_is_said(tmp_path):

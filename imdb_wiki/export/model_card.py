@@ -24,6 +24,9 @@ _AGE_AND_GENDER = (
     ("within 5 years", "age_cs5", _SHARE),
     ("90% interval holds", "age_interval_coverage", _SHARE),
     ("its width, years", "age_interval_width_years", _WIDTH),
+    ("age in its range (95% interval)", "age_bin_accuracy", _SHARE),
+    ("most frequent range's", "majority_bin_accuracy", _SHARE),
+    ("in it or the next", "age_bin_one_off", _SHARE),
     ("gender right (95% interval)", "gender_accuracy", _SHARE),
     ("majority's", "majority_accuracy", _SHARE),
 )
@@ -64,6 +67,9 @@ def filled_card(card: str, evaluations: dict[str, dict]) -> str:
                 raise InputError(f"the card asks for {name}, and there is no {error}") from error
             if not isinstance(rows, dict):
                 raise InputError(f"the card asks for {name}, which is no table")
+        measured = [one for one in rows.values() if isinstance(one, dict)]
+        has_ranges = any("age_bin_accuracy" in one for one in measured)
+        columns = [column for column in columns if has_ranges or "_bin_" not in column[1]]
         titles = ["faces", "count", *(title for title, _, _ in columns)]
         lines = [titles, ["---"] * len(titles)]
         for label, metrics in rows.items():
@@ -91,8 +97,8 @@ def _read_evaluation(path: Path) -> dict:
         evaluation = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from error
-    if not isinstance(evaluation, dict) or "age_mae_years" not in evaluation:
-        raise InputError(f"{path} is no evaluation: it has no age_mae_years")
+    if not isinstance(evaluation, dict) or "train_count" not in evaluation:
+        raise InputError(f"{path} is no evaluation: it has no train_count")
     return evaluation
 
 

@@ -12,6 +12,7 @@ METRICS = {
     "age_mae_years_high": 4.919,
     "age_bias_years": -0.37,
     "gender_cross_entropy": 0.1571,
+    "train_count": 9000,
     "by_age_decade": {"0–9": {"count": 1.0, "age_mae_years": 1.4, "age_mae_years_low": None}},
 }
 CARD = """# Card
@@ -70,3 +71,10 @@ def test_the_shipped_card_can_be_filled_again():
     assert filled.count("| UTKFace | 1,494 |") == filled.count("| WIKI 64×64 | 1,494 |") == 2
     assert filled.count("| a group of faces | 1,494 | 4.68 (4.44–4.92) |") == 6
     assert not re.search(r"\d\d–\d\d \| [\d,]+ \|", filled)  # none of the older rows is left
+
+
+def test_ranges_have_columns_where_an_evaluation_has_them():
+    ranges = {"count": 7, "age_bin_accuracy": 0.5, "majority_bin_accuracy": 0.25}
+    card = filled_card("<!-- overall -->\n<!-- end -->", {"Old": METRICS, "New": ranges})
+    assert "age in its range" in card and "| 50.0% | 25.0% |" in card
+    assert "range" not in filled_card("<!-- overall -->\n<!-- end -->", {"Old": METRICS})
