@@ -24,6 +24,7 @@ COMMANDS = {  # in the order in which one needs them
     "page": Command("imdb_wiki.page.command", "a page in the browser to try a model"),
     "export": Command("imdb_wiki.export.command", "write a model as LiteRT or ONNX, and check it"),
     "ship": Command("imdb_wiki.export.shipping", "make a trained network ready for use"),
+    "reproduce": Command("imdb_wiki.recipes.command", "run a chain of trainings from one file"),
     "card": Command("imdb_wiki.export.model_card", "fill the tables of a model's Markdown page"),
 }
 

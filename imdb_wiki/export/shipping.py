@@ -67,7 +67,6 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         raise InputError(f"{model_path} answers no age_distribution")
     refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
     card, files = model_files(model, recipe, prepared_dirs, output, coverage=coverage)
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_together(files)
     return card
 
@@ -128,6 +127,7 @@ def model_files(
     }
     older = list_beside(start_from) if start_from else None
     weights, description_path, list_path = model_paths(output)
+    output.parent.mkdir(parents=True, exist_ok=True)  # Keras writes a draft there
     return card, {
         weights: model_bytes(model, weights),
         list_path: split_list_text(frames, older),

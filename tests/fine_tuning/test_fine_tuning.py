@@ -153,7 +153,7 @@ def test_few_faces_get_more_epochs():
     recipes = [
         recipe_for(count, 1, "a.keras", 128, TASKS, Choices()) for count in (20, 500, 5000, 50_000)
     ]
-    assert [recipe.epochs for recipe in recipes] == [30, 30, 13, 4]
+    assert [recipe.epochs for recipe in recipes] == [20, 20, 8, 8]
     assert all(recipe.average_momentum < 1 for recipe in recipes)
     assert recipe_for(20, 1, "a.keras", 128, TASKS, Choices(epochs=2)).epochs == 2
 

@@ -171,27 +171,54 @@ def train_compact(
             no face has a label of one of the tasks; an image is broken; or the loss became NaN.
         OSError: A file cannot be written; the error names it.
     """
+    run_dir = Path(run_dir)
+    frames, facts = _frames_and_facts(prepared_dirs, recipe)
+    with at_work_in(run_dir):
+        keep_recipe(run_dir, facts)
+        return _trained(frames["train"], frames["val"], run_dir, recipe, verbose)
+
+
+def is_finished(
+    prepared_dirs: str | PathLike | list[str | PathLike], run_dir: str | PathLike, recipe: Recipe
+) -> bool:
+    """Whether a folder holds this training, finished.
+
+    Args:
+        prepared_dirs: As for `train_compact`, like the next two.
+        run_dir: The training's folder.
+        recipe: What decides the training.
+
+    Raises:
+        InputError: It holds a training of another recipe or other data.
+    """
+    if not (Path(run_dir) / MODEL_FILE).is_file():
+        return False
+    keep_recipe(Path(run_dir), _frames_and_facts(prepared_dirs, recipe)[1])
+    return True
+
+
+def _frames_and_facts(
+    prepared_dirs: str | PathLike | list[str | PathLike], recipe: Recipe
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """The rows of train and val, and what is kept of data and recipe."""
     if isinstance(prepared_dirs, str | PathLike):
         prepared_dirs = [prepared_dirs]
-    folders, run_dir = [str(folder) for folder in prepared_dirs], Path(run_dir)
+    folders = [str(folder) for folder in prepared_dirs]
     if len(recipe.folder_shares) != len(folders):
         raise InputError(
             f"{len(recipe.folder_shares)} folder shares for {len(folders)} prepared folders"
         )
-    train_frame = read_split(folders, "train", incomplete=True)
-    val_frame = read_split(folders, "val", incomplete=True)
-    for split, frame in {"train": train_frame, "val": val_frame}.items():
+    frames = {split: read_split(folders, split, incomplete=True) for split in ("train", "val")}
+    for split, frame in frames.items():
         refuse_unlabelled(frame, split, recipe.tasks)
-    data: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "data": folders,
-        "data_digest": digest_of_rows(train_frame, val_frame),
-        "images_digest": digest_of_images(train_frame, val_frame),
+        "data_digest": digest_of_rows(*frames.values()),
+        "images_digest": digest_of_images(*frames.values()),
     }
     if recipe.start_from:
-        data["start_digest"] = digest_of_network(recipe.start_from)
-    with at_work_in(run_dir):
-        keep_recipe(run_dir, data | dataclasses.asdict(recipe))
-        return _trained(train_frame, val_frame, run_dir, recipe, verbose)
+        facts["start_digest"] = digest_of_network(recipe.start_from)
+    return frames, facts | dataclasses.asdict(recipe)
 
 
 def _trained(

@@ -1,0 +1,131 @@
+"""Reads a chain of trainings: which prepared folders, which steps, what each starts from."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.files import parse_json
+from imdb_wiki.training.compact.recipe import Augmentation, Recipe
+
+MOST_BYTES = 1_000_000
+BEFORE = "the step before"  # as `start_from` in a file: the network of the step before
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One training of a chain."""
+
+    folders: tuple[str, ...]  # prepared folders
+    options: dict[str, Any]  # of `Recipe`, without those that follow from the chain
+
+    def recipe(self, start_from: str) -> Recipe:
+        """The training's recipe.
+
+        Args:
+            start_from: The file of the step before; "" for the first.
+
+        Raises:
+            InputError: A number is out of its range, or two of them contradict each other.
+        """
+        options = dict(self.options)
+        if options.get("start_from") == BEFORE:
+            options["start_from"] = start_from
+        augmentation = Augmentation(**options.pop("augmentation", {}))
+        return Recipe(**options, augmentation=augmentation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """All steps of a chain, and the folders whose validation splits calibrate its result."""
+
+    steps: tuple[Step, ...]
+    calibrate_on: tuple[str, ...]
+
+    @property
+    def folders(self) -> list[str]:
+        """All prepared folders, each once."""
+        every = [folder for step in self.steps for folder in step.folders]
+        return list(dict.fromkeys([*every, *self.calibrate_on]))
+
+
+def read_chain(path: Path) -> Chain:
+    """Reads a chain's file and checks all of it.
+
+    It is JSON: `data`, folders by name; `steps`, each with `data` (a share by folder's name) and
+    fields of `Recipe`; `calibrate_on`, names of folders (all of the last step's if absent).
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: It cannot be read, or says something that is not known; the message names it.
+    """
+    content = _read(path)
+    _refuse_unknown(path, content, {"about", "data", "steps", "calibrate_on"})
+    places = content.get("data")
+    if not isinstance(places, dict) or not places or not all(map(_is_text, places.values())):
+        raise InputError(f"{path}: data is not a list of prepared folders by name")
+    listed = content.get("steps")
+    if not isinstance(listed, list) or not listed:
+        raise InputError(f"{path}: it has no steps")
+    steps = tuple(_step(path, number, step, places) for number, step in enumerate(listed, start=1))
+    names = content.get("calibrate_on", list(listed[-1]["data"]))
+    if not isinstance(names, list) or not names:
+        raise InputError(f"{path}: calibrate_on names no folders")
+    return Chain(steps, tuple(_place(path, name, places) for name in names))
+
+
+def _read(path: Path) -> dict:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: too large for a chain of trainings")
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a chain of trainings")
+    return content
+
+
+def _step(path: Path, number: int, step: Any, places: dict) -> Step:
+    where = f"{path}, step {number}"
+    if not isinstance(step, dict) or not isinstance(step.get("data"), dict) or not step["data"]:
+        raise InputError(f"{where}: data is not the share of each folder, by its name")
+    given = {name: value for name, value in step.items() if name not in ("about", "data")}
+    fields = {field.name for field in dataclasses.fields(Recipe)} - {"folder_shares"}
+    _refuse_unknown(where, given, fields)
+    if "augmentation" in given:
+        if not isinstance(given["augmentation"], dict):
+            raise InputError(f"{where}: augmentation is not numbers by name")
+        known = {field.name for field in dataclasses.fields(Augmentation)}
+        _refuse_unknown(where, given["augmentation"], known)
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    if given.get("start_from") == BEFORE and number == 1:
+        raise InputError(f"{where}: there is no step before")
+    shares = tuple(step["data"].values())
+    folders = tuple(_place(where, name, places) for name in step["data"])
+    made = Step(folders, {**given, "folder_shares": shares})
+    try:
+        made.recipe("the step before.keras")
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    return made
+
+
+def _place(where: object, name: str, places: dict) -> str:
+    if name not in places:
+        raise InputError(f"{where}: no folder is called {name!r}, only {', '.join(places)}")
+    return places[name]
+
+
+def _refuse_unknown(where: object, given: dict, known: set[str]) -> None:
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise InputError(f"{where}: {unknown[0]} is not known, only {', '.join(sorted(known))}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""

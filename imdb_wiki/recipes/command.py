@@ -1,0 +1,84 @@
+"""The command `python -m imdb_wiki reproduce`: from prepared folders to a network ready for use."""
+
+from os import PathLike
+from pathlib import Path
+
+from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
+from imdb_wiki.errors import InputError
+from imdb_wiki.recipes.chain import Chain, read_chain
+from imdb_wiki.tensorflow_start import start_tensorflow
+from imdb_wiki.terminal import print_anywhere
+
+
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0, 2 for wrong input, 130 for Ctrl-C."""
+    parser = OneLineParser(
+        prog="python -m imdb_wiki reproduce",
+        description="Runs a chain of trainings, step by step, and makes its network ready for use; "
+        "stopped at any moment, the same command goes on.",
+    )
+    add = parser.add_argument_group("chain and result").add_argument
+    add("chain", type=Path, metavar="CHAIN", help="a .json file: folders, steps and their recipes")
+    add(
+        "--run_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for what each step continues from: step-1, step-2 and so on",
+    )
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="path of the network's files without their endings, such as models/compact",
+    )
+    options = parser.parse_args(arguments)
+    chain = read_chain(options.chain)
+    for folder in chain.folders:
+        for split in ("train", "val"):
+            if not Path(folder, f"{split}.csv").is_file():
+                raise InputError(f"{folder} holds no {split}.csv: prepare it first")
+    print_anywhere()
+    start_tensorflow()
+    try:
+        run_chain(chain, options.run_dir, options.output)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
+    return 0
+
+
+def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> dict:
+    """Trains all steps, or those that are left, and ships the last one's network.
+
+    Args:
+        chain: Of `read_chain`.
+        run_dir: Folder of the steps' folders.
+        output: Path of the network's files without their endings.
+        verbose: Whether to show progress, 0 or 1.
+
+    Returns:
+        The content of the network's `.json`.
+
+    Raises:
+        InputError: As `train_compact` and `ship`.
+    """
+    from imdb_wiki.export.shipping import ship
+    from imdb_wiki.models.files import MODEL_FILE
+    from imdb_wiki.training.compact.train import is_finished, train_compact
+
+    before = ""
+    for number, step in enumerate(chain.steps, start=1):
+        folder = run_dir / f"step-{number}"
+        folders: list[str | PathLike] = [*step.folders]
+        recipe = step.recipe(before)
+        if not is_finished(folders, folder, recipe):
+            if verbose:
+                tell(f"step {number} of {len(chain.steps)}: {' '.join(step.folders)}")
+            train_compact(folders, folder, recipe, verbose)
+        before = str(folder / MODEL_FILE)
+    card = ship(run_dir / f"step-{len(chain.steps)}", list(chain.calibrate_on), output)
+    if verbose:
+        tell(f"ready for use: {output}.keras")
+    return card

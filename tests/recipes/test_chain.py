@@ -1,0 +1,148 @@
+"""A chain of trainings from one file: read with all its mistakes, run, killed, continued."""
+
+import json
+from functools import partial
+
+import pandas as pd
+import pytest
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.models.files import load_model
+from imdb_wiki.networks import compact
+from imdb_wiki.networks.compact import compact_cnn
+from imdb_wiki.prediction import load_predictor
+from imdb_wiki.recipes import command
+from imdb_wiki.recipes.chain import read_chain
+from imdb_wiki.recipes.command import main
+from imdb_wiki.training.compact import train as compact_train
+from tests.prepared import write_prepared
+from tests.shared import assert_one_line, ran
+
+SMALL = {
+    "image_size": 32,
+    "first_image_size": 32,
+    "source_size": 32,
+    "batch_size": 8,
+    "epochs": 2,
+    "warm_up_epochs": 1,
+    "norm_batches": 1,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_network():
+    tiny = partial(compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compact, "compact_cnn", tiny)
+        yield
+
+
+@pytest.fixture
+def content(tmp_path):
+    counts = {"train": 16, "val": 10}
+    folders = {
+        name: str(write_prepared(tmp_path / name, counts, seed=number))
+        for number, name in enumerate(["a", "b"])
+    }
+    second = SMALL | {"start_from": "the step before", "teacher_weight": 0.5, "seed": 1}
+    return {
+        "about": "for a test",
+        "data": folders,
+        "steps": [
+            {"about": "first", "data": {"a": 1}, **SMALL},
+            {"data": {"a": 1, "b": 0.5}, **second, "augmentation": {"flip": False}},
+        ],
+    }
+
+
+def written(tmp_path, content):
+    path = tmp_path / "chain.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_chain_is_read(tmp_path, content):
+    chain = read_chain(written(tmp_path, content))
+    first, second = chain.steps
+    assert chain.calibrate_on == (content["data"]["a"], content["data"]["b"])
+    assert first.recipe("").start_from == ""
+    recipe = second.recipe("x.keras")
+    assert (recipe.start_from, recipe.folder_shares) == ("x.keras", (1, 0.5))
+    assert not recipe.augmentation.flip and recipe.augmentation.zoom == 0.15
+    only = read_chain(written(tmp_path, content | {"calibrate_on": ["b"]}))
+    assert only.calibrate_on == (content["data"]["b"],)
+
+
+def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
+    path = written(tmp_path, content)
+    output = tmp_path / "models/small"
+    done = ran(main, path, "--run_dir", tmp_path / "whole", "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert "step 2 of 2" in done.stderr
+    assert load_predictor(tmp_path / "models/small.keras").age_interval is not None
+
+    kept, left = compact_train.keep_state, [3]
+
+    def stop(*arguments):  # in the second step
+        kept(*arguments)
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compact_train, "keep_state", stop)
+        arguments = (path, "--run_dir", tmp_path / "killed", "--output", tmp_path / "models/again")
+        assert ran(main, *arguments).returncode == 130
+    assert ran(main, *arguments).returncode == 0
+    networks = (load_model(tmp_path / f"models/{name}.keras") for name in ("small", "again"))
+    weights = (network.get_weights() for network in networks)
+    assert all((one == other).all() for one, other in zip(*weights, strict=True))
+    histories = [
+        pd.read_csv(tmp_path / name / "step-2/history.csv").drop(columns="seconds")
+        for name in ("whole", "killed")
+    ]
+    assert histories[0].equals(histories[1])
+    content["steps"][0]["learning_rate"] = 0.1
+    written(tmp_path, content)
+    assert_one_line(ran(main, *arguments), "differs in learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stepz": []}, "stepz is not known"),
+        ({"steps": []}, "it has no steps"),
+        ({"steps": [{"data": {"c": 1}}]}, "no folder is called 'c'"),
+        ({"steps": [{"data": []}]}, "step 1: data is not the share"),
+        ({"steps": [{"data": {"a": 2}}]}, "step 1: folder_shares"),
+        ({"steps": [{"data": {"a": "all"}}]}, "step 1: folder_shares"),
+        ({"steps": [{"data": {"a": 1}, "epoch": 3}]}, "step 1: epoch is not known"),
+        ({"steps": [{"data": {"a": 1}, "epochs": 0}]}, "step 1: epochs"),
+        ({"steps": [{"data": {"a": 1}, "start_from": "the step before"}]}, "no step before"),
+        ({"steps": [{"data": {"a": 1}, "augmentation": {"flop": 1}}]}, "flop is not known"),
+        ({"steps": [{"data": {"a": 1}, "augmentation": 3}]}, "augmentation is not"),
+        ({"data": {}}, "data is not a list"),
+        ({"data": {"a": 3}}, "data is not a list"),
+        ({"calibrate_on": ["z"]}, "no folder is called 'z'"),
+        ({"calibrate_on": "a"}, "calibrate_on names no folders"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_one_line(tmp_path, content, change, said):
+    path = written(tmp_path, content | change)
+    assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), said)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\0"])
+def test_what_is_no_chain_is_one_line(tmp_path, text):
+    path = tmp_path / "chain.json"
+    path.write_text(text)
+    assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "chain.json")
+    with pytest.raises(InputError):
+        read_chain(tmp_path / "absent.json")
+
+
+def test_a_folder_that_is_not_prepared_is_said_before_anything(tmp_path, content, monkeypatch):
+    monkeypatch.setattr(command, "start_tensorflow", lambda: pytest.fail("too late"))
+    (tmp_path / "b/val.csv").unlink()
+    path = written(tmp_path, content)
+    assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "b holds no val.csv")
