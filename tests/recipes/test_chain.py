@@ -1,7 +1,9 @@
 """A chain of trainings from one file: read with all its mistakes, run, killed, continued."""
 
 import json
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from imdb_wiki.recipes import command
 from imdb_wiki.recipes.chain import read_chain
 from imdb_wiki.recipes.command import main
 from imdb_wiki.training.compact import train as compact_train
+from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
 from tests.shared import assert_one_line, ran
 
@@ -146,3 +149,15 @@ def test_a_folder_that_is_not_prepared_is_said_before_anything(tmp_path, content
     (tmp_path / "b/val.csv").unlink()
     path = written(tmp_path, content)
     assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "b holds no val.csv")
+
+
+def test_the_included_networks_chain_ends_with_the_training_that_its_description_records():
+    chain = read_chain(REPOSITORY / "models/compact.recipe.json")
+    said = json.loads((REPOSITORY / "models/compact.json").read_text())["training"]
+    recipe = json.loads(json.dumps(asdict(chain.steps[-1].recipe("x.keras"))))
+    others = {"start_from", "tasks"}  # a path of its time, and younger than the training
+    assert {name: said[name] for name in recipe.keys() - others} == {
+        name: recipe[name] for name in recipe.keys() - others
+    }
+    assert [Path(folder).name for folder in chain.steps[-1].folders] == said["data"]
+    assert [step.options["epochs"] for step in chain.steps] == [42, 28, 32, 16, 8, 14]
