@@ -1,9 +1,10 @@
 """The command `python -m imdb_wiki sweep`."""
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell, whole_number
 from imdb_wiki.errors import InputError
@@ -12,6 +13,9 @@ from imdb_wiki.sweep.notebook import read_notebook
 from imdb_wiki.sweep.space import LOG_RATIO, read_space
 from imdb_wiki.sweep.storage import STORAGE_FILE
 from imdb_wiki.terminal import print_anywhere
+
+if TYPE_CHECKING:
+    from imdb_wiki.sweep.trials import Sweep
 
 TRIALS = 20
 _MOST_TRIALS, _MOST_SEED = 10_000, 2**32 - 1
@@ -122,7 +126,7 @@ def _refuse_folders(prepared_dirs: list[str], run_dir: Path) -> None:
         raise InputError(f"{other} is there and of no sweep: name another folder")
 
 
-def _run(sweep: Any) -> int:
+def _run(sweep: "Sweep") -> int:
     from imdb_wiki.sweep.report import (
         papermill_command,
         trial_count,
@@ -137,8 +141,9 @@ def _run(sweep: Any) -> int:
 
     def began(number: int, values: dict[str, Any]) -> None:
         if on_terminal:
-            line = f"{trial_name(number, sweep)}  {values_text(values)}  ·  at work"
-            print(line, end="", flush=True)
+            name = trial_name(number, trial_count(trials, sweep))
+            line = f"{name}  {values_text(values)}  ·  at work"
+            print(line[: shutil.get_terminal_size().columns - 1], end="", flush=True)
 
     trials = []
     try:
@@ -149,8 +154,11 @@ def _run(sweep: Any) -> int:
                 start = "\r\x1b[K" if on_terminal else ""
                 print(start + trial_line(trials, sweep), flush=True)
             elif trials:
-                print(f"{len(trials)} of {trial_count(sweep)} trials are there", flush=True)
+                left = trial_count(trials, sweep) - len(trials)
+                print(f"{len(trials)} trials are there, {left} to go", flush=True)
     except KeyboardInterrupt:
+        if on_terminal:
+            print()  # below the trial that was at work
         raise KeyboardInterrupt("the same command goes on after the last whole trial") from None
     best = best_of(trials, sweep.measure)
     if best is None:

@@ -113,8 +113,11 @@ class _Heights:
 
 
 def _draw_best_so_far(axes: Axes, trials: list[Trial], measure: Measure) -> None:
-    best = [best_of(trials[: end + 1], measure) for end in range(len(trials))]
-    known = [(one.number, b.measured) for one, b in zip(trials, best, strict=True) if b]
+    known, best = [], None
+    for one in trials:
+        best = best_of([one] if best is None else [best, one], measure)
+        if best:
+            known.append((one.number, best.measured))
     if known:
         numbers, heights = zip(*known, strict=True)
         axes.step(numbers, heights, where="post", color=INK, lw=1, label="best so far", zorder=1)

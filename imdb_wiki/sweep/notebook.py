@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ from imdb_wiki.tensorflow_start import quiet_tensorflow
 
 NOTEBOOK = Path(__file__).parents[2] / "imdb_wiki_gpu.ipynb"
 CONSTANTS_TAG, TRAINED_TAG = "parameters", "trained"
+_START_SECONDS = (
+    300  # a kernel may take; a machine that does other work needs more than papermill's 60
+)
 
 
 class TrialError(Exception):
@@ -61,12 +65,7 @@ def read_notebook(path: Path = NOTEBOOK) -> Notebook:
         for number, (cell, source) in enumerate(zip(cells, sources, strict=True))
         if cell["cell_type"] == "code" and number != first
     ]
-    used = {
-        node.id
-        for source in code
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Name)
-    }
+    used = set(re.findall(r"[A-Z]\w+", "\n".join(code)))
     return Notebook(constants, used & set(constants), {**content, "cells": cells})
 
 
@@ -101,6 +100,7 @@ def execute(notebook: Notebook, constants: dict[str, Any], executed_path: Path) 
                 constants,
                 kernel_name="python3",
                 progress_bar=False,
+                start_timeout=_START_SECONDS,
             )
     except papermill.PapermillExecutionError as error:
         why = next(iter(str(error.evalue).strip().splitlines()), "")

@@ -33,8 +33,8 @@ def trial_line(trials: list[Trial], sweep: Sweep) -> str:
     Returns:
         One line.
     """
-    last, total = trials[-1], trial_count(sweep)
-    parts = [f"{trial_name(last.number, sweep)}  {values_text(last.values)}"]
+    last, total = trials[-1], trial_count(trials, sweep)
+    parts = [f"{trial_name(last.number, total)}  {values_text(last.values)}"]
     if last.measured is None:
         parts.append(f"failed: {last.reason}")
     else:
@@ -51,14 +51,15 @@ def trial_line(trials: list[Trial], sweep: Sweep) -> str:
     return "  ·  ".join(parts)
 
 
-def trial_count(sweep: Sweep) -> int:
-    """How many trials there will be: not more than there are combinations."""
-    return int(min(sweep.trials, sweep.space.size))
+def trial_count(trials: list[Trial], sweep: Sweep) -> int:
+    """How many trials there will be in all: each combination once, if there are few."""
+    distinct = {values_text(one.values) for one in trials}
+    there = len(trials)
+    return max(there, int(min(sweep.trials, sweep.space.size + there - len(distinct))))
 
 
-def trial_name(number: int, sweep: Sweep) -> str:
+def trial_name(number: int, total: int) -> str:
     """A trial as lines call it: `trial  3/20`."""
-    total = trial_count(sweep)
     return f"trial {number:{len(str(total))}}/{total}"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
+from imdb_wiki.sweep.space import value_text
 
 if TYPE_CHECKING:
     import optuna
@@ -32,14 +33,12 @@ def opened_study(
         Optuna's study.
 
     Raises:
-        InputError: Optuna is not installed; the file is damaged or cannot be written; or it holds
-            a sweep with another plan, the message says what differs.
+        InputError: The file is damaged or cannot be written; or it holds a sweep with another plan,
+            the message says what differs.
     """
-    try:
-        import optuna
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError as error:
-        raise InputError(f"{error}: pip install -r requirements-sweep.txt") from None
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
         storage = optuna.storages.RDBStorage(
@@ -76,8 +75,8 @@ def _take_plan(study: "optuna.study.Study", plan: dict[str, Any], run_dir: Path)
 
 def _difference(name: str, noted: Any, now: Any) -> str:
     """Says what was noted where it differs."""
-    if isinstance(noted, dict) and isinstance(now, dict):
-        texts = [f"{key}={value}" for key, value in noted.items() if now.get(key) != value]
-        texts += [f"no {key}" for key in now if key not in noted]
-        return f"{name} {' '.join(texts)}"
-    return f"{name} {noted}"
+    if not isinstance(noted, dict) or not isinstance(now, dict):
+        return f"{name} {noted}"
+    texts = [f"{key}={value_text(value)}" for key, value in noted.items() if now.get(key) != value]
+    texts += [f"no {key}" for key in now if key not in noted]
+    return f"{name} {' '.join(texts)}"

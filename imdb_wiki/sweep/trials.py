@@ -63,8 +63,8 @@ def run_trials(
         All finished trials: those that were there, then after each further one.
 
     Raises:
-        InputError: The folder holds another sweep or another process is at work there; Optuna is
-            missing; the kernel does not start.
+        InputError: The folder holds another sweep, or another process is at work there; or the
+            kernel does not start.
         OSError: A file cannot be written.
     """
     path = sweep.run_dir / STORAGE_FILE
@@ -89,8 +89,8 @@ def _plan(sweep: Sweep) -> dict[str, Any]:
         "--vary": {name: values.text() for name, values in sweep.space.varied.items()},
         "--set": sweep.space.fixed,
         "--seed": sweep.seed,
-        "other faces, of": {str(Path(d)): _digest(Path(d)) for d in sweep.prepared_dirs},
-        "other constants in the notebook,": {
+        "other faces:": {str(Path(d)): _digest(Path(d)) for d in sweep.prepared_dirs},
+        "other constants in the notebook:": {
             name: sweep.notebook.constants[name]
             for name in sweep.notebook.constants
             if name in sweep.notebook.deciding
