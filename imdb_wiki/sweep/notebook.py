@@ -106,7 +106,8 @@ def execute(notebook: Notebook, constants: dict[str, Any], executed_path: Path) 
         why = next(iter(str(error.evalue).strip().splitlines()), "")
         if os.strerror(errno.ENOSPC) in why:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(executed_path)) from error
-        raise TrialError(why if error.ename == "InputError" else f"{error.ename}: {why}") from error
+        said = [why] if error.ename == "InputError" else [error.ename, why]
+        raise TrialError(": ".join(filter(None, said))) from error
     except DeadKernelError as error:
         raise TrialError("its process was killed: perhaps the memory was full") from error
     except (NoSuchKernel, RuntimeError, TimeoutError) as error:

@@ -41,14 +41,7 @@ def opened_study(
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{STORAGE_FILE}",
-            # The path itself goes past this address, in which some signs have a meaning.
-            {"creator": lambda: sqlite3.connect(path, _WAIT_SECONDS, check_same_thread=False)},
-        )
-        study = optuna.create_study(
-            storage=storage, study_name=_STUDY_NAME, direction=direction, load_if_exists=True
-        )
+        study = _study(path, direction)
         _take_plan(study, plan, path.parent)
         yield study
     except optuna.exceptions.StorageInternalError as error:
@@ -56,6 +49,20 @@ def opened_study(
         raise InputError(f"{path}: {first_line(cause)}") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise InputError(f"{path}: {first_line(error)}") from error
+
+
+def _study(path: Path, direction: Literal["minimize", "maximize"]) -> "optuna.study.Study":
+    import optuna
+
+    # The path itself goes past the address, in which some signs have a meaning.
+    connect = {"creator": lambda: sqlite3.connect(path, _WAIT_SECONDS, check_same_thread=False)}
+    try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{STORAGE_FILE}", connect)
+    except RuntimeError as error:  # written by another version of Optuna
+        raise InputError(f"{path}: {first_line(error)}") from error
+    return optuna.create_study(
+        storage=storage, study_name=_STUDY_NAME, direction=direction, load_if_exists=True
+    )
 
 
 def _take_plan(study: "optuna.study.Study", plan: dict[str, Any], run_dir: Path) -> None:

@@ -6,16 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from imdb_wiki.files import part_of
-from imdb_wiki.sweep import report
+from imdb_wiki.sweep import command, report
 from imdb_wiki.sweep import trials as room
-from imdb_wiki.sweep.command import main
 from imdb_wiki.sweep.notebook import TrialError
 from tests.conftest import REPOSITORY
 from tests.documents import check
@@ -51,7 +48,7 @@ def trainings(monkeypatch):
 
 
 def sweep(prepared_dir, run_dir, *arguments):
-    return ran(main, prepared_dir, "--run_dir", run_dir, *arguments)
+    return ran(command.main, prepared_dir, "--run_dir", run_dir, *arguments)
 
 
 RATES = ("--vary", "LEARNING_RATE=1e-4..1e-2", "BATCH_SIZE=16,32,64")
@@ -109,9 +106,9 @@ def test_the_best_is_found_told_and_ready_to_run(prepared_dir, tmp_path, trainin
     lines = done.stdout.splitlines()
     assert len(lines) == 22 and "trial  1/20  LEARNING_RATE=" in lines[0]
     assert f"best of 20, trial {best['trial']}: val_loss {best['val_loss']:.4f}" in lines[-2]
-    command = lines[-1].split()
+    words = lines[-1].split()
     constants = next(one for one in trainings if one["LEARNING_RATE"] == best["LEARNING_RATE"])
-    assert command[command.index("LEARNING_RATE") + 1] == str(constants["LEARNING_RATE"])
+    assert words[words.index("LEARNING_RATE") + 1] == str(constants["LEARNING_RATE"])
     for given in trainings:
         assert given["READ_TEST_SPLIT"] is False and given["RESULTS_CSV"] == ""
         assert given["EPOCHS"] == 3 and given["FLIP"] is False
@@ -184,6 +181,17 @@ def test_other_faces_in_the_same_folder_are_refused(tmp_path, trainings):
     assert_one_line(sweep(faces, tmp_path / "run", *RATES), "a sweep with other faces")
 
 
+def test_constants_edited_in_the_notebook_meanwhile_are_refused(
+    prepared_dir, tmp_path, trainings, monkeypatch
+):
+    assert sweep(prepared_dir, tmp_path / "run", *RATES, "--trials", 1).returncode == 0
+    notebook = command.read_notebook()
+    edited = notebook._replace(constants=notebook.constants | {"EPOCHS": 9, "COMPACT_EPOCHS": 9})
+    monkeypatch.setattr(command, "read_notebook", lambda: edited)
+    done = sweep(prepared_dir, tmp_path / "run", *RATES)
+    assert_one_line(done, "other constants in the notebook: EPOCHS=8: name")
+
+
 def test_a_stopped_sweep_goes_on_as_if_it_had_not_been_stopped(
     prepared_dir, tmp_path, trainings, monkeypatch
 ):
@@ -217,8 +225,8 @@ def test_two_commands_at_once_do_not_mix(prepared_dir, tmp_path, trainings):
         "from imdb_wiki.results.runs import at_work_in\n"
         "with at_work_in(Path(sys.argv[1])): print('at work', flush=True); time.sleep(60)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "run")]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as other:
+    words = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "at work\n"
         assert_one_line(sweep(prepared_dir, tmp_path / "run", *RATES), "at work there")
         other.kill()
@@ -228,16 +236,16 @@ def test_killed_it_goes_on_with_the_notebook_itself(prepared_dir, tmp_path):
     """A real kill, then real trainings: one too small for its pools, one that learns."""
     run_dir = tmp_path / "run"
     network = ("TASKS=[age]", "AGE_FILTERS=[4]", "AGE_LAST_FILTERS=[4]")
-    command = [sys.executable, "-m", "imdb_wiki", "sweep", str(prepared_dir)]
-    command += ["--run_dir", str(run_dir), "--vary", "IMAGE_SIZE=2,16", "--trials", "5"]
-    command += ["--set", "EPOCHS=1", "DENSE_UNITS=8", *network]
+    words = [sys.executable, "-m", "imdb_wiki", "sweep", str(prepared_dir)]
+    words += ["--run_dir", str(run_dir), "--vary", "IMAGE_SIZE=2,16", "--trials", "5"]
+    words += ["--set", "EPOCHS=1", "DENSE_UNITS=8", *network]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=REPOSITORY, **pipes) as process:
+    with subprocess.Popen(words, cwd=REPOSITORY, **pipes) as process:
         while not (run_dir / "trials/001/.lock").exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
-    with subprocess.Popen(command, cwd=REPOSITORY, **pipes) as process:
+    with subprocess.Popen(words, cwd=REPOSITORY, **pipes) as process:
         done = ended(process, 300)
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"table and picture: {run_dir}/trials.csv, {run_dir}/sweep.png\n"
@@ -250,4 +258,4 @@ def test_killed_it_goes_on_with_the_notebook_itself(prepared_dir, tmp_path):
     constants = json.loads((folder / "run.json").read_text())["constants"]
     assert constants["AGE_FILTERS"] == [4] and constants["READ_TEST_SPLIT"] is False
     assert not (prepared_dir / "test_reads.csv").exists()
-    assert not list(Path(run_dir).rglob("cut.ipynb")) and not part_of(run_dir).exists()
+    assert not list(run_dir.rglob("cut.ipynb"))
