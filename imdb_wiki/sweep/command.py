@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Trains the notebook's network with other constants, many times, and keeps "
         "those that are best on the validation split; the test split is not scored. Stopped at "
         "any moment, the same command goes on.",
-        usage="%(prog)s PREPARED_DIR [PREPARED_DIR ...] --run_dir DIR --vary NAME=VALUES ...",
+        usage="%(prog)s PREPARED_DIR [...] --run_dir DIR --vary NAME=VALUES [...] [options]",
     )
     add = parser.add_argument_group("data and result").add_argument
     add(

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from imdb_wiki.sweep import command, report
 from imdb_wiki.sweep import trials as room
-from imdb_wiki.sweep.notebook import TrialError
+from imdb_wiki.sweep.notebook import TrialError, execute
 from tests.conftest import REPOSITORY
 from tests.documents import check
 from tests.prepared import write_prepared
@@ -232,12 +232,28 @@ def test_two_commands_at_once_do_not_mix(prepared_dir, tmp_path, trainings):
         other.kill()
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("from imdb_wiki.errors import InputError\nraise InputError('too small')", "too small"),
+        ("import os\nos.kill(os.getpid(), 9)", "was killed: perhaps the memory was full"),
+    ],
+)
+def test_a_trial_fails_with_the_reason_of_its_cell(code, said, tmp_path):
+    whole = command.read_notebook()
+    cell = whole.cut["cells"][-1]
+    cut = {**whole.cut, "cells": [{**cell, "source": [code]}]}
+    with pytest.raises(TrialError, match=said):
+        execute(whole._replace(cut=cut), {}, tmp_path / "{EPOCHS}.ipynb")
+    assert [path.name for path in tmp_path.iterdir()] == ["{EPOCHS}.ipynb"]
+
+
 def test_killed_it_goes_on_with_the_notebook_itself(prepared_dir, tmp_path):
-    """A real kill, then real trainings: one too small for its pools, one that learns."""
+    """A real kill, then a real training."""
     run_dir = tmp_path / "run"
     network = ("TASKS=[age]", "AGE_FILTERS=[4]", "AGE_LAST_FILTERS=[4]")
     words = [sys.executable, "-m", "imdb_wiki", "sweep", str(prepared_dir)]
-    words += ["--run_dir", str(run_dir), "--vary", "IMAGE_SIZE=2,16", "--trials", "5"]
+    words += ["--run_dir", str(run_dir), "--vary", "IMAGE_SIZE=12,16", "--trials", "1"]
     words += ["--set", "EPOCHS=1", "DENSE_UNITS=8", *network]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, cwd=REPOSITORY, **pipes) as process:
@@ -249,13 +265,13 @@ def test_killed_it_goes_on_with_the_notebook_itself(prepared_dir, tmp_path):
         done = ended(process, 300)
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"table and picture: {run_dir}/trials.csv, {run_dir}/sweep.png\n"
-    table = pd.read_csv(run_dir / "trials.csv").set_index("IMAGE_SIZE")
-    assert sorted(table["trial"]) == [1, 2]
-    assert table.loc[2, "state"] == "failed" and "2 is too small" in table.loc[2, "reason"]
-    folder = run_dir / "trials" / f"{table.loc[16, 'trial']:03}"
+    (row,) = pd.read_csv(run_dir / "trials.csv").itertuples()
+    folder = run_dir / "trials/001"
     history = pd.read_csv(folder / "history.csv")
-    assert table.loc[16, "val_loss"] == pytest.approx(history["val_loss"].min(), abs=1e-6)
+    assert row.trial == 1 and row.state == "done" and row.best_epoch == 1
+    assert row.val_loss == pytest.approx(history["val_loss"].min(), abs=1e-6)
     constants = json.loads((folder / "run.json").read_text())["constants"]
-    assert constants["AGE_FILTERS"] == [4] and constants["READ_TEST_SPLIT"] is False
+    assert constants["AGE_FILTERS"] == [4] and constants["IMAGE_SIZE"] == row.IMAGE_SIZE
+    assert constants["READ_TEST_SPLIT"] is False
     assert not (prepared_dir / "test_reads.csv").exists()
     assert not list(run_dir.rglob("cut.ipynb"))
