@@ -162,7 +162,8 @@ def _run(sweep: "Sweep") -> int:
         raise KeyboardInterrupt("the same command goes on after the last whole trial") from None
     best = best_of(trials, sweep.measure)
     if best is None:
-        raise InputError(f"all {len(trials)} trials have failed; the last: {trials[-1].reason}")
+        reason = trials[-1].reason
+        raise InputError(f"no trial has worked, {len(trials)} failed; the last: {reason}")
     print(
         f"best of {len(trials)}, trial {best.number}: {sweep.measure.column} {best.measured:.4f} "
         f"with {values_text(best.values)}; the whole notebook with these constants:"
