@@ -18,6 +18,7 @@ class Command(NamedTuple):
 COMMANDS = {  # in the order in which one needs them
     "prepare": Command("imdb_wiki_preparation", "turn photos and labels into a prepared folder"),
     "train": Command("imdb_wiki.training.compact.command", "train the compact network"),
+    "sweep": Command("imdb_wiki.sweep.command", "try other constants of the notebook"),
     "fine-tune": Command("imdb_wiki.fine_tuning.command", "train the network on, on own faces"),
     "evaluate": Command("imdb_wiki.evaluation.command", "score a model on prepared folders"),
     "predict": Command("imdb_wiki_predict", "find the faces in photos, tell age and gender"),

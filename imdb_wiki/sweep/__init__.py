@@ -1,0 +1,1 @@
+"""Tries values of the notebook's constants, and keeps those that validate best."""
