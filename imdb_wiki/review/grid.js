@@ -5,7 +5,8 @@ const MOST_FACES = 150;  // asked for at once
 const REST_MS = 40;  // that the grid rests before it asks for what the faces are
 
 export class Grid {
-  // `ask(rows)` promises what is known of them; `tileDecided(row)` is the name of a decision.
+  // `ask(rows)` promises what is known of them; `image(row, alt)` is an element, `decisionOf(row)`
+  // a name or ""; `onChoose(row)` hears which face is chosen.
   constructor(scroller, sheet, { ask, image, decisionOf, onChoose }) {
     Object.assign(this, { scroller, sheet, ask, image, decisionOf, onChoose });
     this.view = [];  // the rows that are shown, in order
@@ -142,11 +143,12 @@ export class Grid {
     this.onChoose(this.row);
   }
 
-  scrollTo(place) {
-    const top = Math.floor(place / this.columns) * this.height, box = this.scroller;
-    if (top < box.scrollTop) box.scrollTop = top;
-    else if (top + this.height > box.scrollTop + box.clientHeight)
-      box.scrollTop = top + this.height - box.clientHeight;
+  scrollTo(place) {  // so that some of the lines before and after it is seen
+    const box = this.scroller, some = this.height / 3;
+    const top = Math.floor(place / this.columns) * this.height;
+    const least = top + this.height + some - box.clientHeight, most = Math.max(0, top - some);
+    if (box.scrollTop > most) box.scrollTop = most;
+    else if (box.scrollTop < least) box.scrollTop = least;
   }
 
   move(key) {  // whether it is one that moves

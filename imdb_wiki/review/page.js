@@ -155,8 +155,11 @@ function show(row) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input")) return;
-  const key = event.key.toLowerCase();
+  // On a keyboard without Latin letters, those at their places.
+  const typed = event.key.toLowerCase(), latin = /^[a-z]/.test(typed);
+  const key = latin ? typed : event.code.replace("Key", "").toLowerCase();
   if (grid.move(event.key)) part("grid").focus({ preventScroll: true });
+  else if (event.repeat) return;  // a key that is held decides about one face
   else if (key in KEYS) decide(KEYS[key]);
   else if (key === "z") undo();
   else if (["x", "delete", "backspace"].includes(key)) decide("");

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -81,12 +82,14 @@ def _read_texts(data: bytes, path: Path) -> pd.DataFrame:
     header = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     try:
-        table = pd.read_csv(
-            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # the first row is too long
+            table = pd.read_csv(
+                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
+            )
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty") from None
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise InputError(f"{path} is damaged: {first_line(error)}") from None
     table = table.fillna("")
     if delimiter != ",":  # then the comma is the decimal mark

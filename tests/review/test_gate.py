@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from imdb_wiki.review import command
+from imdb_wiki.review.crops import Crops
 from tests.review.audited import suspects_of, write_audit
 from tests.review.process import JSON, review_here
 from tests.shared import assert_one_line, ran
@@ -66,6 +67,25 @@ def test_only_images_within_the_crop_folder_are_shown(review, folder):
             assert (status, body) == (200, (folder / "prepared" / "crop" / name).read_bytes())
         else:
             assert (status, body) == (404, b"This image is missing.\n"), name
+
+
+def test_a_folder_is_found_from_where_the_audit_was_started(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    crops = Crops(["prepared"])
+    name = suspects_of(folder / "prepared")["filename"][0]
+    data, kind = crops.read("prepared", name)
+    assert data == (folder / "prepared" / "crop" / name).read_bytes()
+    assert kind == "image/jpeg"
+
+
+def test_a_crop_folder_on_another_disk_is_followed_there_and_no_further(tmp_path):
+    prepared = write_audit(tmp_path / "audit") / "prepared"
+    (prepared / "crop").rename(tmp_path / "disk")
+    (prepared / "crop").symlink_to(tmp_path / "disk")
+    (tmp_path / "secret.png").write_bytes(SECRET)
+    crops = Crops([str(prepared)])
+    assert crops.read(str(prepared), suspects_of(prepared)["filename"][0])
+    assert crops.read(str(prepared), "../secret.png") is None
 
 
 @pytest.mark.parametrize(

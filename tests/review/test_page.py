@@ -117,6 +117,16 @@ def test_keys_decide_and_move_on_and_each_decision_is_in_the_file_at_once(review
     )
 
 
+def test_a_key_that_is_held_decides_about_one_face_and_moves_through_many(review, folder, open_tab):
+    tab = open_tab(review)
+    for key in ("w", "ArrowRight"):
+        for _ in range(5):
+            tab.keyboard.down(key)  # but for the first, these are repetitions
+        tab.keyboard.up(key)
+    assert chosen(tab) == 6
+    assert saved(folder, {0: "wrong"})
+
+
 def test_decisions_are_undone_changed_and_taken_back(review, folder, open_tab):
     tab = open_tab(review)
     press(tab, "w", "w", "w")

@@ -100,6 +100,7 @@ HEADER = "filename,source,age,gender,wrong_probability,folder\n"
         (b"\xff\xd8\xff\xe0" + bytes(range(1, 256)), "is no table of suspects"),
         (HEADER.encode() + b'a.jpg,"b', "is damaged"),
         (HEADER.encode() + b"a.jpg,b,3,1,0.5,x\na.jpg,b,3,1,0.5,x,y,z\n", "is damaged"),
+        (HEADER.encode() + b"a.jpg,b,3,1,0.5,x,y,z\n", "is damaged"),
         (HEADER.encode() + b"a.jpg,b,3,1,high,x\n", "line 2: wrong_probability 'high' is not from"),
         (HEADER.encode() + b"a.jpg,b,3,1,0.5,x\nb.jpg,b,3,1,1.5,x\n", "line 3: wrong_probability"),
         (HEADER.encode() + b"a.jpg,b,3,1,0.5,\n", "line 2: folder '' is empty"),
