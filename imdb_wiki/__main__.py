@@ -23,6 +23,7 @@ COMMANDS = {  # in the order in which one needs them
     "evaluate": Command("imdb_wiki.evaluation.command", "score a model on prepared folders"),
     "predict": Command("imdb_wiki_predict", "find the faces in photos, tell age and gender"),
     "page": Command("imdb_wiki.page.command", "a page in the browser to try a model"),
+    "review": Command("imdb_wiki.review.command", "decide in the browser which labels are wrong"),
     "export": Command("imdb_wiki.export.command", "write a model as LiteRT or ONNX, and check it"),
     "ship": Command("imdb_wiki.export.shipping", "make a trained network ready for use"),
     "reproduce": Command("imdb_wiki.recipes.command", "run a chain of trainings from one file"),

@@ -18,8 +18,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.browser import opened_browser
 from tests.conftest import REPOSITORY
-from tests.page.process import opened_browser
 from tests.prepared import write_prepared
 from tests.test_notebook import (
     DATA_FIGURES,

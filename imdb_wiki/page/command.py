@@ -29,7 +29,6 @@ KEPT_SECONDS = 60  # after a photo's arrival, and again after its answer
 UPLOADS_MB = 400  # of all photos together: 80 of 12 megapixels as JPEG
 MEMORY_DIR = "/dev/shm"
 WAITING = 100  # questions in the queue, at most
-ENDING_SECONDS = 1  # that a browser has to close its connection
 TITLE = "Age and gender from faces"
 WARNING = """
 <p class="warning"><b>For research only.</b> Ages are estimates with large errors, larger for groups
@@ -281,8 +280,8 @@ def _run(options: argparse.Namespace, listener: socket.socket, folder: str) -> N
 
     try:
         import gradio  # noqa: F401 - before the slow part
-        import uvicorn
 
+        from imdb_wiki.page.serving import serve
         from imdb_wiki.page.uploads import Uploads
     except ImportError as error:
         raise InputError(f"{error}: pip install -r requirements-demo.txt") from None
@@ -298,17 +297,8 @@ def _run(options: argparse.Namespace, listener: socket.socket, folder: str) -> N
     address, port = listener.getsockname()[:2]
     hosts = known_hosts((options.host, address), port, options.allow_host)
     app = build_app(build_page(model, uploads), uploads, hosts)
-    config = uvicorn.Config(
-        app,
-        http="h11",  # refuses two Host headers, and hands on an address that names another host
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        log_level="critical",  # the gate says what goes wrong
-        timeout_graceful_shutdown=ENDING_SECONDS,
-    )
     everywhere = url_host(address) in EVERYWHERE
     name = HOST if everywhere else url_host(options.host)
     others = ", and at the other addresses of this machine" if everywhere else ""
     print(f"http://{name}:{port}{others} - Ctrl-C ends it", flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    serve(app, listener)

@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from imdb_wiki.command import first_line
 from imdb_wiki.files import parse_json
-from imdb_wiki.page.hosts import url_host
-from imdb_wiki.page.uploads import RefusedError, Uploads
+from imdb_wiki.page.senders import HEADERS, RefusedError, check_sender
+from imdb_wiki.page.uploads import Uploads
 
 COOKIE = "imdb_wiki_demo"  # a random name for the browser session
 QUESTION_BYTES = 2**16  # of a request that is no photo; the page's own have under 1 kB
@@ -43,14 +43,14 @@ UPLOAD_PATH, PROGRESS_PATH, PHOTO_PATH = (
 )
 NOTHING = "There is nothing here."
 NO_QUESTION = "This is no question that the page asks."
-HEADERS = {
-    # Whatever gets into the page: it loads and sends nothing elsewhere, and cannot be framed.
-    # Gradio's HTML needs eval.
+ALLOWED = (
+    "Whoever starts it may allow the name: --allow_host NAME, or NAME:PORT where the address shows "
+    "a port."
+)
+# Gradio's HTML needs eval.
+CONTENT = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 }
 _SESSION = re.compile(rf"(?:^|;\s*){COOKIE}=([\w-]{{43}})(?:;|$)", re.ASCII)
 
@@ -95,7 +95,7 @@ class Guard:
 
         request = Request(scope, counted_receive)
         try:
-            self._check_sender(request)
+            check_sender(request, self.hosts, ALLOWED)
             return await self._answer(request, guarded_send)
         except ClientDisconnect:
             return None
@@ -112,35 +112,6 @@ class Guard:
                 while not read:
                     await counted_receive()
         return await refusal(scope, receive, guarded_send)
-
-    def _check_sender(self, request: Request) -> None:
-        """Refuses what is for another name, or comes from another page."""
-        headers = request.headers
-        forwarded = ",".join(headers.getlist("x-forwarded-host"))  # of a proxy; Gradio believes it
-        names = headers.getlist("host") + [name.strip() for name in forwarded.split(",") if name]
-        if "host" not in headers or not all(self._is_known(name, request) for name in names):
-            raise RefusedError(
-                421,
-                "This page does not answer under this name. Whoever starts it may allow the name: "
-                "--allow_host NAME, or NAME:PORT where the address shows a port.",
-            )
-        # A link to the page may be anywhere; all else comes from the page itself.
-        is_link = request.scope["path"] == "/" and request.method == "GET"
-        is_link &= headers.get("sec-fetch-mode") == "navigate"
-        is_link &= headers.get("sec-fetch-dest") == "document"
-        sites = set(headers.getlist("sec-fetch-site"))
-        own = all(self._is_own(origin, request) for origin in headers.getlist("origin"))
-        if not own or (sites - {"same-origin", "none"} and not is_link):
-            raise RefusedError(403, "This page does not answer what other pages ask.")
-
-    def _is_own(self, origin: str, request: Request) -> bool:
-        scheme, _, name = origin.partition("://")
-        return scheme in ("http", "https") and self._is_known(name, request)
-
-    def _is_known(self, name: str, request: Request) -> bool:
-        # The connection's own address is known too: nobody can make a name of theirs of it.
-        address, port = request.scope.get("server") or ("", 0)
-        return name.lower() in (*self.hosts, f"{url_host(address)}:{port}")
 
     async def _answer(self, request: Request, send: Send) -> None:
         path, reads = request.scope["path"], request.method in ("GET", "HEAD")
@@ -223,7 +194,7 @@ def _harden(headers: MutableHeaders, request: Request) -> None:
     """Closes an answer to other pages, and gives a new browser its session."""
     for name in {name for name in headers if name.startswith("access-control-")}:
         del headers[name]
-    headers.update(HEADERS)
+    headers.update(HEADERS | CONTENT)
     if request.scope["path"] == "/" and not _session(request):
         cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; HttpOnly; SameSite=Strict; Path=/"
         headers.append("Set-Cookie", cookie)

@@ -17,6 +17,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from imdb_wiki.images.reading import MAX_PHOTO_BYTES
+from imdb_wiki.page.senders import RefusedError
 from imdb_wiki.prediction.stream import PHOTO_SUFFIXES
 
 PHOTOS_KEPT = 200  # at once; each may hold an open file
@@ -24,15 +25,6 @@ STALL_SECONDS = 30  # an upload that receives nothing for so long is given up
 CHUNK_BYTES = 2**16
 NO_ROOM = "Too many photos are on this page now. Please try again in a minute."
 Answer = TypeVar("Answer")
-
-
-class RefusedError(Exception):
-    """A request that is not answered: the HTTP status, and why in a sentence."""
-
-    def __init__(self, status: int, sentence: str):
-        """The sentence is for a person to read."""
-        super().__init__(sentence)
-        self.status = status
 
 
 class Upload:

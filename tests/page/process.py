@@ -1,4 +1,4 @@
-"""The page in a process of its own, as a person starts it; plain HTTP to it, and a browser."""
+"""The page in a process of its own, as a person starts it; plain HTTP to it."""
 
 import contextlib
 import http.client
@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import keras
-import pytest
 
 from imdb_wiki.models.files import save_model
 from imdb_wiki.networks.compact import compact_cnn
@@ -22,15 +21,6 @@ from tests.conftest import REPOSITORY
 from tests.shared import write_description
 
 API = "/gradio_api"
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    # A camera that shows a test picture, and needs no permission.
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-    # A name of somebody else, which leads to this machine.
-    "--host-resolver-rules=MAP evil.example 127.0.0.1",
-)
 KEPT_SECONDS = 5  # instead of 60, so that the tests need not wait so long
 # What is set on other people's machines, and would stop the page or open it.
 ENVIRONMENT = {
@@ -152,32 +142,8 @@ def running_page(folder: Path, *arguments: object) -> Iterator[Page]:
         process.wait()
 
 
-@contextlib.contextmanager
-def opened_browser():
-    """A real browser, of playwright's API; without one, its tests are skipped."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"no {CHROMIUM}: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS)
-        )
-        yield browser
-        browser.close()
-
-
 def send(tab, path: Path) -> str:
     """Sends a file in the browser; returns what the page then says."""
     tab.set_input_files("#photo input[type=file]", path)
     tab.wait_for_selector("#said .sentence, #said .faces", timeout=60_000)
     return tab.inner_text("#said")
-
-
-def wait_until(holds, seconds: float) -> bool:
-    """Waits for something to hold; whether it did."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True

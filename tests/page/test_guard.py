@@ -20,8 +20,10 @@ from starlette.requests import ClientDisconnect, Request
 from imdb_wiki.page import uploads as demo_uploads
 from imdb_wiki.page.guard import READ_FOLDERS
 from imdb_wiki.page.hosts import known_hosts
-from imdb_wiki.page.uploads import RefusedError, Uploads
-from tests.page.process import API, KEPT_SECONDS, opened_browser, running_page, send, wait_until
+from imdb_wiki.page.senders import RefusedError
+from imdb_wiki.page.uploads import Uploads
+from tests.browser import opened_browser, wait_until
+from tests.page.process import API, KEPT_SECONDS, running_page, send
 
 GONE = "This photo is no longer here. Please send it again."
 UPLOADS_MB = 6

@@ -24,7 +24,8 @@ from imdb_wiki.page import command as demo
 from imdb_wiki.page.answers import SHOWN_FACES, curve_svg, faces_html, photo_html
 from imdb_wiki.page.uploads import NO_ROOM, Upload, Uploads
 from imdb_wiki.prediction.faces import Face, Predictor
-from tests.page.process import API, KEPT_SECONDS, opened_browser, running_page, send, wait_until
+from tests.browser import opened_browser, wait_until
+from tests.page.process import API, KEPT_SECONDS, running_page, send
 from tests.shared import assert_one_line, ran
 
 FACE = Face(0, Box(10, 10, 60, 70), 0.99, 41.6, 30.2, 52.7, "male", 0.93, np.full(101, 1 / 101))

@@ -1,0 +1,1 @@
+"""A person decides about the suspects of an audit, in the browser."""
