@@ -153,6 +153,7 @@ def train_compact(
     run_dir: str | PathLike,
     recipe: Recipe,
     verbose: int = 1,
+    left_out: str | PathLike = "",
 ) -> keras.Model:
     """Trains, or goes on with a training that was stopped.
 
@@ -162,6 +163,7 @@ def train_compact(
         run_dir: Folder for `recipe.json`, `history.csv`, the state and at the end `model.keras`.
         recipe: What decides the training.
         verbose: Whether to show progress, 0 or 1.
+        left_out: A list of faces that are not read, as for `read_split`; "" for none.
 
     Returns:
         The network with its averaged weights.
@@ -178,8 +180,8 @@ def train_compact(
         raise InputError(
             f"{len(recipe.folder_shares)} folder shares for {len(folders)} prepared folders"
         )
-    train_frame = read_split(folders, "train", incomplete=True)
-    val_frame = read_split(folders, "val", incomplete=True)
+    train_frame = read_split(folders, "train", incomplete=True, left_out=left_out)
+    val_frame = read_split(folders, "val", incomplete=True, left_out=left_out)
     for split, frame in {"train": train_frame, "val": val_frame}.items():
         refuse_unlabelled(frame, split, recipe.tasks)
     data: dict[str, Any] = {
@@ -187,6 +189,8 @@ def train_compact(
         "data_digest": digest_of_rows(train_frame, val_frame),
         "images_digest": digest_of_images(train_frame, val_frame),
     }
+    if left_out:
+        data["left_out"] = str(left_out)
     if recipe.start_from:
         data["start_digest"] = digest_of_network(recipe.start_from)
     with at_work_in(run_dir):
