@@ -16,12 +16,13 @@ import pytest
 from imdb_wiki.audit import figures
 from imdb_wiki.audit.command import main
 from imdb_wiki.audit.faces import read_faces
-from imdb_wiki.audit.folds import folds_of
+from imdb_wiki.audit.folds import folds_of, write_fold_folder
 from imdb_wiki.models.files import save_model
 from imdb_wiki.networks import compact
 from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.split_lists import write_split_list
+from imdb_wiki.training.compact.command import main as train
 from tests.conftest import REPOSITORY
 from tests.prepared import take_labels_away, write_prepared
 from tests.shared import assert_one_line, ran
@@ -124,16 +125,15 @@ def test_folds_keep_people_and_same_pictures_together(prepared_dir, tmp_path):
     assert (folds_of(faces, 4, 0) == parts).all() and (folds_of(faces, 4, 1) != parts).any()
 
 
-def test_a_second_call_trains_nothing_and_other_settings_are_refused(
-    audited, prepared_dir, tmp_path
-):
-    output_dir = shutil.copytree(audited[1], tmp_path / "out", symlinks=True)
+def test_a_second_call_trains_nothing_and_other_settings_are_refused(audited, prepared_dir):
+    output_dir = audited[1]
     before = (output_dir / "suspects.csv").read_text()
     (output_dir / "folds/1/answers.npz").unlink()  # as if killed before it was written
     (output_dir / "suspects.csv").unlink()
     command = [prepared_dir, "--output_dir", output_dir, *QUICK]
     done = ran(main, *command)
-    assert done.returncode == 0 and "network 1 of 2" not in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "network 1 of 2" not in done.stdout and "epoch" not in done.stdout
     assert (output_dir / "suspects.csv").read_text() == before
     done = ran(main, *command, "--seed", 1)
     assert_one_line(done, "the audit there differs in seed")
@@ -181,17 +181,35 @@ def test_faces_that_a_model_was_trained_on_are_refused(prepared_dir, model, tmp_
     assert_one_line(ran(main, *command), "may have learnt from")
 
 
-def test_ranges_and_missing_labels_are_audited(tmp_path):
-    folder = with_patterns(write_prepared(tmp_path / "p", {"train": 80, "val": 40}))
-    take_labels_away(folder)
-    done = ran(main, folder, "--output_dir", tmp_path / "o", *QUICK)
+def test_ranges_and_missing_labels_are_audited(model, tmp_path):
+    folder = take_labels_away(write_prepared(tmp_path / "p", {"train": 81, "val": 39}))
+    done = ran(main, folder, "--output_dir", tmp_path / "o", "--model", model)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "o/suspects.csv")
     assert len(table) == 120 and table["age"].isna().sum() == 80
     assert table["wrong_age_probability"].isna().equals(table["age_low"].isna())
-    assert (
-        table["wrong_probability"].isna().equals(table["age_low"].isna() & table["gender"].isna())
-    )
+    unlabelled = table["age_low"].isna() & table["gender"].isna()
+    assert table["wrong_probability"].isna().equals(unlabelled)
+    faces = read_faces([str(folder)])
+    write_fold_folder(tmp_path / "fold", faces[:90], faces[90:], 0)
+    taught = read_split(tmp_path / "fold", "train", incomplete=True)
+    same = ["age", "age_low", "age_high", "gender", "source"]
+    pd.testing.assert_frame_equal(taught[same], faces[same][:90])
+    assert all(map(os.path.samefile, taught["path"], faces["path"]))
+
+
+def test_a_training_takes_the_list_and_says_it(prepared_dir, tmp_path):
+    rows = read_split(prepared_dir, "train")
+    rows[["filename", "source"]].head(9).assign(split="train").to_csv(tmp_path / "l.csv")
+    command = [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", 32, "--epochs", 1]
+    done = ran(train, *command, "--left_out", tmp_path / "l.csv")
+    assert done.returncode == 0, done.stderr
+    recipe = json.loads((tmp_path / "run/recipe.json").read_text())
+    assert recipe["left_out"] == str(tmp_path / "l.csv")
+    assert_one_line(ran(train, *command), "the prepared folders have changed")
+    rows[["filename"]].head(9).assign(split="train", filename="x").to_csv(tmp_path / "o.csv")
+    done = ran(train, *command, "--left_out", tmp_path / "o.csv")
+    assert_one_line(done, "is a list of other folders")
 
 
 @pytest.mark.parametrize("column", ["age", "gender"])
