@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             folds=options.folds or _FOLDS,
             splits=options.splits or (),
             left_out=options.left_out,
-            epochs=options.epochs,
+            epochs=options.epochs or 0,
             image_size=options.image_size,
             seed=options.seed,
         )
@@ -113,9 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--epochs",
         type=whole_number(1, 1000),
-        default=10,
         metavar="EPOCHS",
-        help="length of each of these trainings",
+        help="length of each of these trainings (default: by the number of faces, 8 to 40)",
     )
     add(
         "--image_size",

@@ -25,7 +25,15 @@ from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.state import digest_of_images, digest_of_rows
 
 _WATCHED_FACES = 400  # of the part left out, whose error the progress shows; they decide nothing
+_BATCH_SIZE, _WANTED_STEPS = 64, 2_500
+_LEAST_EPOCHS, _MOST_EPOCHS = 8, 40
 FOLDS_DIR, ABOUT_FILE, ANSWERS_FILE = "folds", "folds.json", "answers.npz"
+
+
+def epochs_for(count: int, folds: int) -> int:
+    """How many epochs a network of so many faces needs: few faces make few steps an epoch."""
+    steps = max(1, count * (folds - 1) // folds // _BATCH_SIZE)
+    return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, round(_WANTED_STEPS / steps)))
 
 
 def fold_recipe(tasks: tuple[str, ...], epochs: int, image_size: int, seed: int) -> Recipe:
@@ -35,6 +43,7 @@ def fold_recipe(tasks: tuple[str, ...], epochs: int, image_size: int, seed: int)
         image_size=image_size,
         first_image_size=min(32, image_size),
         epochs=epochs,
+        batch_size=_BATCH_SIZE,
         norm_batches=50,
         average_momentum=0.99,  # remembers 100 steps of a training that has few
         warm_up_epochs=min(1.0, epochs / 4),

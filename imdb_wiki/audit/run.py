@@ -7,7 +7,7 @@ from typing import Any
 from imdb_wiki.audit.calibration import evidence_of
 from imdb_wiki.audit.faces import read_faces, refuse_known, what_is_audited
 from imdb_wiki.audit.figures import contact_sheet, probability_figure
-from imdb_wiki.audit.folds import answers_by_folds
+from imdb_wiki.audit.folds import answers_by_folds, epochs_for
 from imdb_wiki.audit.mixture import audit
 from imdb_wiki.audit.report import audit_facts, look_first, suspects_table, write_report
 from imdb_wiki.evaluation.metrics import people_of
@@ -25,7 +25,7 @@ def run_audit(
     folds: int = 5,
     splits: Sequence[str] = (),
     left_out: float | None = None,
-    epochs: int = 10,
+    epochs: int = 0,
     image_size: int = 48,
     seed: int = 0,
     verbose: int = 1,
@@ -39,7 +39,7 @@ def run_audit(
         folds: How many.
         splits: Which splits; all if empty.
         left_out: From which probability on a face is in `left_out.csv`; None writes none.
-        epochs: Of each of the networks.
+        epochs: Of each of the networks; 0 for as many as the number of faces needs.
         image_size: Side of their images in pixels.
         seed: Of all chance.
         verbose: Whether to show progress, 0 or 1.
@@ -67,6 +67,7 @@ def run_audit(
         answers = predict(model, frame, verbose=verbose, flip_averaging=True)
         how["model"] = str(model_path)
     else:
+        epochs = epochs or epochs_for(len(frame), folds)
         answers = answers_by_folds(
             frame, output_dir, tuple(tasks), folds, epochs, image_size, seed, verbose
         )
