@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.labels import SPLIT_NAMES
+from imdb_wiki.labels import SPLIT_NAMES, known_ages
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.results.runs import training_facts
 from imdb_wiki.split_lists import is_listed, list_beside
 
+_WEAK = 0.8  # of a constant answer's error; a network that has learnt has about half of it
 LEAST_FACES = 50  # of fewer, neither a share of wrong labels nor a calibration can be told
 
 
@@ -62,6 +63,27 @@ def what_is_audited(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
     if not tasks:
         raise InputError("; ".join(notes))
     return tasks, notes
+
+
+def notes_of_weakness(frame: pd.DataFrame, answers: dict) -> list[str]:
+    """Says when networks know hardly more than a constant answer: what they say is then worthless.
+
+    Args:
+        frame: Of `read_faces`.
+        answers: Of the networks, for its rows.
+    """
+    ages = known_ages(frame)
+    if "age_years" not in answers or ages.empty:
+        return []
+    error = float(np.abs(answers["age_years"][ages.index] - ages).mean())
+    constant = float((ages - ages.median()).abs().mean())
+    if error < _WEAK * constant:
+        return []
+    return [
+        f"the networks err by {error:.1f} years, always the median by {constant:.1f}: they know "
+        "too little, and the share of wrong labels cannot be believed; more faces or more epochs "
+        "may help"
+    ]
 
 
 def refuse_known(model_path: Path, frame: pd.DataFrame, prepared_dirs: Sequence[str]) -> None:

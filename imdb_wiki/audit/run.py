@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_wiki.audit.calibration import evidence_of
-from imdb_wiki.audit.faces import read_faces, refuse_known, what_is_audited
+from imdb_wiki.audit.faces import notes_of_weakness, read_faces, refuse_known, what_is_audited
 from imdb_wiki.audit.figures import contact_sheet, probability_figure
 from imdb_wiki.audit.folds import answers_by_folds, epochs_for
 from imdb_wiki.audit.mixture import audit
@@ -76,6 +76,7 @@ def run_audit(
     for task, output in TASK_OUTPUTS.items():
         if task in tasks and output not in answers:
             notes.append(f"the network answers no {task}: it is not audited")
+    notes += notes_of_weakness(frame, answers)
     kept = {name for task in tasks for name in _outputs_of(task)}
     answers = {name: values for name, values in answers.items() if name in kept}
     found = audit(evidence_of(frame, answers), people_of(frame), seed)

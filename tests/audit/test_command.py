@@ -166,6 +166,7 @@ def test_a_model_that_has_not_met_the_faces_is_enough(prepared_dir, model, tmp_p
     done = ran(main, prepared_dir, "--output_dir", tmp_path / "o", "--model", model)
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(tmp_path / "o/suspects.csv")) == 120
+    assert "note: the networks err by" in done.stdout  # it has learnt nothing
 
 
 def test_faces_that_a_model_was_trained_on_are_refused(prepared_dir, model, tmp_path):
