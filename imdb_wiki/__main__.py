@@ -20,6 +20,7 @@ COMMANDS = {  # in the order in which one needs them
     "train": Command("imdb_wiki.training.compact.command", "train the compact network"),
     "sweep": Command("imdb_wiki.sweep.command", "try other constants of the notebook"),
     "fine-tune": Command("imdb_wiki.fine_tuning.command", "train the network on, on own faces"),
+    "audit": Command("imdb_wiki.audit.command", "say which labels are probably wrong"),
     "evaluate": Command("imdb_wiki.evaluation.command", "score a model on prepared folders"),
     "predict": Command("imdb_wiki_predict", "find the faces in photos, tell age and gender"),
     "page": Command("imdb_wiki.page.command", "a page in the browser to try a model"),

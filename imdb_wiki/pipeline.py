@@ -37,7 +37,10 @@ _LABEL_COLUMNS = ("filename", "age", "gender")
 
 
 def read_split(
-    prepared_dirs: str | PathLike | Sequence[str | PathLike], split: str, incomplete: bool = False
+    prepared_dirs: str | PathLike | Sequence[str | PathLike],
+    split: str,
+    incomplete: bool = False,
+    left_out: str | PathLike = "",
 ) -> pd.DataFrame:
     """Reads one split's CSV of one prepared folder or of several.
 
@@ -46,6 +49,7 @@ def read_split(
         split: `train`, `val` or `test`.
         incomplete: Whether ages may be ranges, and labels missing. If not, such a row is an error:
             who reads `age` never meets an empty one unprepared.
+        left_out: A list of faces that are not read, `left_out.csv` of an audit; "" for none.
 
     Returns:
         One row an image, in the files' order: the CSV's columns (`age` in whole years, `gender`
@@ -57,7 +61,8 @@ def read_split(
     Raises:
         FileNotFoundError: A folder or its CSV is missing.
         InputError: A CSV is empty or unreadable, a column is missing, a label is out of range, or
-            no folder is given, or one twice.
+            no folder is given, or one twice; the list is none, is of other folders, or leaves
+            nothing.
     """
     if isinstance(prepared_dirs, str | PathLike):
         prepared_dirs = [prepared_dirs]
@@ -70,7 +75,44 @@ def read_split(
     frames = [_read_one(Path(folder), split, incomplete) for folder in prepared_dirs]
     if not frames:
         raise InputError("no prepared folder was given")
-    return pd.concat(frames, ignore_index=True)
+    frame = pd.concat(frames, ignore_index=True)
+    return without_listed(frame, split, left_out) if left_out else frame
+
+
+def without_listed(frame: pd.DataFrame, split: str, left_out: str | PathLike) -> pd.DataFrame:
+    """Leaves out the faces that a list names.
+
+    A face is the same if the file's name in its folder is, and where both say from which photo it
+    was made, that: another data set's folder may have the same names.
+
+    Args:
+        frame: Rows of `read_split`.
+        split: Of `read_split`.
+        left_out: A CSV with the columns `filename` and `split`, and perhaps `source`.
+
+    Raises:
+        InputError: The file is no such list; it names faces, but none of these folders'; or it
+            leaves nothing of the split.
+    """
+    path = Path(left_out)
+    try:
+        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not {"filename", "split"} <= set(listed):
+        raise InputError(f"{path} is no list of faces to leave out: it lacks filename or split")
+    keys = ["filename", "source"] if "source" in listed and "source" in frame else ["filename"]
+    named = pd.MultiIndex.from_frame(listed[keys])
+    there = pd.MultiIndex.from_frame(frame[keys].astype(str)).isin(named)
+    if not there.any() and (listed["split"] == split).any():
+        raise InputError(
+            f"{path} is a list of other folders: it names no face of the {split} split"
+        )
+    if there.all():
+        raise InputError(f"{path} leaves no face of the {split} split")
+    return frame[~there].reset_index(drop=True)
 
 
 def has_labels_of(frame: pd.DataFrame, task: str) -> bool:

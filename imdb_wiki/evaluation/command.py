@@ -37,6 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="folders of imdb_wiki_preparation.py, pooled",
     )
     add("--split", choices=SPLIT_NAMES, default="test", help="which part of them is predicted")
+    add(
+        "--left_out",
+        type=Path,
+        metavar="FILE",
+        help="list of faces that are not read, left_out.csv of an audit (default: none)",
+    )
     add = parser.add_argument_group("results").add_argument
     add(
         "--output_dir",
@@ -71,9 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
     start_tensorflow()
     from imdb_wiki.pipeline import read_split
 
-    frame = read_split(options.prepared_dirs, options.split, incomplete=True)
+    left_out = options.left_out or ""
+    frame = read_split(options.prepared_dirs, options.split, incomplete=True, left_out=left_out)
     # for the constant answers
-    train_frame = read_split(options.prepared_dirs, "train", incomplete=True)
+    train_frame = read_split(options.prepared_dirs, "train", incomplete=True, left_out=left_out)
     model = load_model(options.model)
     warning = warning_of_seen_faces(options.model, frame)
     training = training_facts(options.model)
@@ -92,6 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         "time": now(),
         "data": " ".join(options.prepared_dirs),
         "split": options.split,
+        **({"left_out": str(left_out)} if left_out else {}),
         "model": str(options.model),
         "network": model.name,
         "parameters": model.count_params(),

@@ -35,6 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         help="folder for model.keras, its .json and the report",
     )
+    add(
+        "--left_out",
+        type=Path,
+        metavar="FILE",
+        help="list of faces that are not read, left_out.csv of an audit (default: none)",
+    )
     add = parser.add_argument_group("the network before").add_argument
     add(
         "--start_from",
@@ -69,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             options["start_from"],
             options["old_dirs"],
             choices,
+            left_out=options["left_out"] or "",
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None

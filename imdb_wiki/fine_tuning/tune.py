@@ -91,6 +91,7 @@ def fine_tune(
     old_dirs: Sequence[str] = (),
     choices: Choices | None = None,
     verbose: int = 1,
+    left_out: str | PathLike = "",
 ) -> dict:
     """Trains on, or goes on with a training that was stopped.
 
@@ -103,6 +104,7 @@ def fine_tune(
             validation splits.
         choices: Length and seed.
         verbose: Whether to show progress, 0 or 1.
+        left_out: A list of the new faces that are not read, as for `read_split`; "" for none.
 
     Returns:
         The content of `fine_tuning.json`.
@@ -123,7 +125,8 @@ def fine_tune(
     framing = framing_of(start_from)
     old = load_model(start_from)
     frames = {
-        split: read_split(prepared_dirs, split, incomplete=True) for split in ("train", "val")
+        split: read_split(prepared_dirs, split, incomplete=True, left_out=left_out)
+        for split in ("train", "val")
     }
     tasks = tuple(
         task
@@ -149,7 +152,7 @@ def fine_tune(
         choices or Choices(),
         network_name,
     )
-    trained = train_compact(prepared_dirs, run_dir / TRAINING_DIR, recipe, verbose)
+    trained = train_compact(prepared_dirs, run_dir / TRAINING_DIR, recipe, verbose, left_out)
     losses = _losses_by_share(trained, old, frames["val"], recipe)
     share = min(losses, key=lambda share: (losses[share], -share))
     network = _mean_of(trained, old, share)
@@ -165,6 +168,8 @@ def fine_tune(
         "start_shares": {f"{share:g}": round(loss, 6) for share, loss in losses.items()},
         "start_share": share,
     }
+    if left_out:
+        report["left_out"] = str(left_out)
     places = {"new": list(prepared_dirs)} | {str(folder): [folder] for folder in old_dirs}
     report["changes"] = {}
     for place, folders in places.items():

@@ -36,6 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         help="folder that the training writes to; at the end it holds model.keras",
     )
+    add(
+        "--left_out",
+        type=Path,
+        metavar="FILE",
+        help="list of faces that are not read, left_out.csv of an audit (default: none)",
+    )
     add_recipe_arguments(parser)
     options = vars(parser.parse_args(arguments))
     folders = options["prepared_dirs"]
@@ -53,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     from imdb_wiki.training.compact.train import train_compact
 
     try:
-        train_compact(folders, options["run_dir"], recipe)
+        train_compact(folders, options["run_dir"], recipe, left_out=options["left_out"] or "")
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
     tell(f"trained: {options['run_dir'] / MODEL_FILE}")  # as progress, no answer to be piped

@@ -153,6 +153,7 @@ def train_compact(
     run_dir: str | PathLike,
     recipe: Recipe,
     verbose: int = 1,
+    left_out: str | PathLike = "",
 ) -> keras.Model:
     """Trains, or goes on with a training that was stopped.
 
@@ -162,6 +163,7 @@ def train_compact(
         run_dir: Folder for `recipe.json`, `history.csv`, the state and at the end `model.keras`.
         recipe: What decides the training.
         verbose: Whether to show progress, 0 or 1.
+        left_out: A list of faces that are not read, as for `read_split`; "" for none.
 
     Returns:
         The network with its averaged weights.
@@ -172,7 +174,7 @@ def train_compact(
         OSError: A file cannot be written; the error names it.
     """
     run_dir = Path(run_dir)
-    frames, facts = _frames_and_facts(prepared_dirs, recipe)
+    frames, facts = _frames_and_facts(prepared_dirs, recipe, left_out)
     with at_work_in(run_dir):
         keep_recipe(run_dir, facts)
         return _trained(frames["train"], frames["val"], run_dir, recipe, verbose)
@@ -198,7 +200,9 @@ def is_finished(
 
 
 def _frames_and_facts(
-    prepared_dirs: str | PathLike | list[str | PathLike], recipe: Recipe
+    prepared_dirs: str | PathLike | list[str | PathLike],
+    recipe: Recipe,
+    left_out: str | PathLike = "",
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The rows of train and val, and what is kept of data and recipe."""
     if isinstance(prepared_dirs, str | PathLike):
@@ -208,7 +212,10 @@ def _frames_and_facts(
         raise InputError(
             f"{len(recipe.folder_shares)} folder shares for {len(folders)} prepared folders"
         )
-    frames = {split: read_split(folders, split, incomplete=True) for split in ("train", "val")}
+    frames = {
+        split: read_split(folders, split, incomplete=True, left_out=left_out)
+        for split in ("train", "val")
+    }
     for split, frame in frames.items():
         refuse_unlabelled(frame, split, recipe.tasks)
     facts: dict[str, Any] = {
@@ -216,6 +223,8 @@ def _frames_and_facts(
         "data_digest": digest_of_rows(*frames.values()),
         "images_digest": digest_of_images(*frames.values()),
     }
+    if left_out:
+        facts["left_out"] = str(left_out)
     if recipe.start_from:
         facts["start_digest"] = digest_of_network(recipe.start_from)
     return frames, facts | dataclasses.asdict(recipe)

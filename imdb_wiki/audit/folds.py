@@ -1,0 +1,209 @@
+"""Answers of networks that have not learnt from the face: each part is answered by another one.
+
+K small networks, each trained on all parts but one. A person, and a picture that is there twice, is
+in one part only. What is finished is on disk: a killed audit goes on.
+"""
+
+import dataclasses
+import io
+import json
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.evaluation.metrics import people_of
+from imdb_wiki.files import parse_json, write_whole
+from imdb_wiki.models.answers import predict
+from imdb_wiki.pipeline import read_split
+from imdb_wiki.preparation.duplicates import joined, same_picture_pairs
+from imdb_wiki.preparation.hashes import perceptual_hashes
+from imdb_wiki.preparation.splits import split_groups
+from imdb_wiki.training.compact.recipe import Recipe
+from imdb_wiki.training.compact.state import digest_of_images, digest_of_rows
+
+_WATCHED_FACES = 400  # of the part left out, whose error the progress shows; they decide nothing
+_BATCH_SIZE, _WANTED_STEPS = 64, 2_500
+_LEAST_EPOCHS, _MOST_EPOCHS = 8, 40
+FOLDS_DIR, ABOUT_FILE, ANSWERS_FILE = "folds", "folds.json", "answers.npz"
+
+
+def epochs_for(count: int, folds: int) -> int:
+    """How many epochs a network of so many faces needs: few faces make few steps an epoch."""
+    steps = max(1, count * (folds - 1) // folds // _BATCH_SIZE)
+    return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, round(_WANTED_STEPS / steps)))
+
+
+def fold_recipe(tasks: tuple[str, ...], epochs: int, image_size: int, seed: int) -> Recipe:
+    """A short training on small images: what it must tell is wrong labels, not years exactly."""
+    return Recipe(
+        tasks=tasks,
+        image_size=image_size,
+        first_image_size=min(32, image_size),
+        epochs=epochs,
+        batch_size=_BATCH_SIZE,
+        norm_batches=50,
+        average_momentum=0.99,  # remembers 100 steps of a training that has few
+        warm_up_epochs=min(1.0, epochs / 4),
+        seed=seed,
+    )
+
+
+def folds_of(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """Assigns faces to parts of about equal size, whole people and same pictures together.
+
+    Args:
+        frame: Of `read_faces`.
+        folds: How many parts.
+        seed: Changes who is where.
+
+    Returns:
+        The part of each face, (count,).
+
+    Raises:
+        InputError: There are fewer people than parts, so that one is empty.
+    """
+    people = people_of(frame)
+    paths = frame["path"].tolist()
+    digests, hashes = [], []
+    for path in paths:  # one at a time: photos are not kept in memory
+        try:
+            content = Path(path).read_bytes()
+            hashes.append(perceptual_hashes([content])[0])
+        except (OSError, ValueError) as error:
+            raise InputError(f"not a readable JPEG image: {path}") from error
+        digests.append(blake2b(content, digest_size=8).hexdigest())
+    pairs = same_picture_pairs(pd.Series(digests), np.array(hashes), paths, Path("/"))
+    groups = joined(pd.factorize(people)[0], pairs)
+    keys = pd.Series(
+        [f"{name} {person}" for name, person in zip(frame["filename"], people, strict=True)]
+    )
+    parts = split_groups(groups, keys, (1 / folds,) * folds, seed)
+    if len(np.unique(parts)) < folds:
+        raise InputError(f"{len(np.unique(groups))} people are too few for {folds} folds")
+    return parts
+
+
+def answers_by_folds(
+    frame: pd.DataFrame,
+    output_dir: Path,
+    tasks: tuple[str, ...],
+    folds: int,
+    epochs: int,
+    image_size: int,
+    seed: int,
+    verbose: int = 1,
+) -> dict[str, np.ndarray]:
+    """Trains the networks and lets each answer the faces that it has not learnt from.
+
+    Args:
+        frame: Of `read_faces`.
+        output_dir: Of the audit; all of this is in its `folds`.
+        tasks: What is audited.
+        folds: How many networks.
+        epochs: Of each training.
+        image_size: Side in pixels.
+        seed: Of all chance.
+        verbose: Whether to show progress, 0 or 1.
+
+    Returns:
+        As of `predict`, for the frame's rows.
+
+    Raises:
+        InputError: The folder holds an audit of other data or with other settings, or an image is
+            broken.
+    """
+    place = output_dir / FOLDS_DIR
+    recipe = fold_recipe(tasks, epochs, image_size, seed)
+    about = {
+        "folds": folds,
+        "data_digest": digest_of_rows(frame),
+        "images_digest": digest_of_images(frame),
+        **dataclasses.asdict(recipe),
+    }
+    parts = _kept_parts(place, frame, folds, seed, about)
+    answers: dict[str, np.ndarray] = {}
+    for fold in range(folds):
+        rows = np.flatnonzero(parts == fold)
+        found = _answers_of_fold(frame, parts, fold, place / f"{fold}", recipe, verbose)
+        for name, values in found.items():
+            shape = (len(frame), *values.shape[1:])
+            answers.setdefault(name, np.zeros(shape, "float32"))[rows] = values
+    return answers
+
+
+def _kept_parts(place: Path, frame: pd.DataFrame, folds: int, seed: int, about: dict) -> np.ndarray:
+    path = place / ABOUT_FILE
+    about = json.loads(json.dumps(about))
+    if path.is_file():
+        try:
+            before = parse_json(path.read_bytes())
+            parts = np.array(before.pop("parts"))
+        except (ValueError, KeyError, AttributeError) as error:
+            raise InputError(f"{path} is not an audit's: name another folder") from error
+        changed = [name for name, value in about.items() if before.get(name) != value]
+        if changed:
+            raise InputError(
+                f"{path}: the audit there differs in {', '.join(changed)}: name another folder"
+            )
+        return parts
+    if place.exists() and any(place.iterdir()):
+        raise InputError(f"{place} is not an audit's: name another folder")
+    parts = folds_of(frame, folds, seed)
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(about | {"parts": parts.tolist()}) + "\n")
+    return parts
+
+
+def _answers_of_fold(
+    frame: pd.DataFrame, parts: np.ndarray, fold: int, place: Path, recipe: Recipe, verbose: int
+) -> dict[str, np.ndarray]:
+    from imdb_wiki.terminal import print_anywhere
+    from imdb_wiki.training.compact.train import train_compact
+
+    path = place / ANSWERS_FILE
+    if path.is_file():
+        with np.load(path) as kept:
+            return dict(kept)
+    print_anywhere()
+    if verbose:
+        print(f"network {fold + 1} of {parts.max() + 1}", flush=True)
+    left_out = frame[parts == fold]
+    data = place / "data"
+    write_fold_folder(data, frame[parts != fold], left_out, recipe.seed)
+    network = train_compact([data], place / "training", recipe, verbose)
+    answers = predict(network, left_out.reset_index(drop=True), 256, verbose, flip_averaging=True)
+    content = io.BytesIO()
+    np.savez(content, **answers)  # pyrefly: ignore[bad-argument-type]  # any names are allowed
+    write_whole(path, content.getvalue())
+    return answers
+
+
+def write_fold_folder(data: Path, taught: pd.DataFrame, left_out: pd.DataFrame, seed: int) -> None:
+    """Writes a prepared folder of links to the crops of others.
+
+    Args:
+        data: The folder.
+        taught: Rows that become its `train.csv`.
+        left_out: Some of these become its `val.csv`.
+        seed: Which.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    crops = data / "crop"
+    crops.mkdir(exist_ok=True)
+    watched = left_out.sample(min(_WATCHED_FACES, len(left_out)), random_state=seed)
+    unlabelled = [c for c in ("age_low", "gender") if watched[c].isna().all()]
+    watched = left_out if unlabelled else watched  # rare labels: all that there are
+    folders = sorted(set(taught["folder"]) | set(left_out["folder"]))
+    for number, folder in enumerate(folders):
+        link = crops / f"{number}"
+        if not link.is_symlink():
+            link.symlink_to((Path(folder) / "crop").resolve())
+    for split, rows in {"train": taught, "val": watched}.items():
+        names = [f"{folders.index(f)}/{n}" for f, n in rows[["folder", "filename"]].to_numpy()]
+        table = rows.drop(columns=["path", "folder", "split"]).assign(filename=names)
+        whole = dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")
+        write_whole(data / f"{split}.csv", table.astype(whole).to_csv(index=False))
+    read_split(data, "train", incomplete=True)  # it must be one
