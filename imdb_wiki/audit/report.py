@@ -10,6 +10,7 @@ from imdb_wiki.audit.mixture import KINDS, Found
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, refuse_foreign, write_whole
 from imdb_wiki.labels import AGES_YEARS
+from imdb_wiki.layout import LEFT_OUT_COLUMNS, PROBABLY_WRONG
 from imdb_wiki.models.intervals import COVERAGE
 
 SUSPECTS_FILE, AUDIT_FILE, LEFT_OUT_FILE = "suspects.csv", "audit.json", "left_out.csv"
@@ -123,8 +124,8 @@ def audit_facts(frame: pd.DataFrame, found: Found, how: dict, notes: list[str]) 
 
 def left_out_list(table: pd.DataFrame, limit: float) -> pd.DataFrame:
     """The faces that are wrong with a probability of at least the limit, most suspicious first."""
-    columns = ["filename", "folder", "split", "source", "wrong_probability"]
-    return table.loc[table["wrong_probability"] >= limit, columns]
+    chosen = table[table["wrong_probability"] >= limit].assign(reason=PROBABLY_WRONG)
+    return chosen[list(LEFT_OUT_COLUMNS)]
 
 
 def write_report(output_dir: Path, table: pd.DataFrame, facts: dict, limit: float | None) -> None:

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from imdb_wiki.files import Kind, refuse_foreign, write_whole
+from imdb_wiki.layout import LEFT_OUT_COLUMNS, PROBABLY_WRONG
 from imdb_wiki.review.decisions import NOT_A_FACE, RIGHT, WRONG, Decision
 from imdb_wiki.review.suspects import Key, Suspects
 
 LEFT_OUT_NAME = "left_out.csv"
-COLUMNS = ("folder", "filename", "source", "wrong_probability", "reason")
 DECIDED_WRONG, DECIDED_NO_FACE = "decided_wrong", "decided_not_a_face"
-PROBABLY_WRONG = "probably_wrong"
 REASONS = {WRONG: DECIDED_WRONG, NOT_A_FACE: DECIDED_NO_FACE}
-KIND = Kind("list of faces to leave out", (",".join(COLUMNS).encode(),))
-Row = tuple[str, str, str, str, str]  # of `COLUMNS`
+KIND = Kind("list of faces to leave out", (",".join(LEFT_OUT_COLUMNS).encode(),))
+Row = tuple[str, str, str, str, str]  # of `LEFT_OUT_COLUMNS`
 
 
 def faces_to_leave_out(
@@ -59,7 +58,7 @@ def write_left_out(folder: Path, rows: Iterable[Row]) -> Path:
     path = folder / LEFT_OUT_NAME
     refuse_foreign(path, KIND)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    csv.writer(text, lineterminator="\n").writerows([LEFT_OUT_COLUMNS, *rows])
     write_whole(path, text.getvalue())
     return path
 
