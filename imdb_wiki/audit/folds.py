@@ -41,7 +41,7 @@ def fold_recipe(tasks: tuple[str, ...], epochs: int, image_size: int, seed: int)
     return Recipe(
         tasks=tasks,
         image_size=image_size,
-        first_image_size=min(32, image_size),
+        first_image_size=image_size,  # a change of size late in so short a training costs it much
         epochs=epochs,
         batch_size=_BATCH_SIZE,
         norm_batches=50,

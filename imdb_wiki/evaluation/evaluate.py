@@ -105,6 +105,7 @@ def calibrate_on_validation(
     batch_size: int = 64,
     coverage: float = COVERAGE,
     flip_averaging: bool = False,
+    left_out: str | PathLike = "",
 ) -> dict:
     """Finds the age intervals' constants on validation splits, pooled.
 
@@ -116,6 +117,7 @@ def calibrate_on_validation(
         batch_size: Images a step.
         coverage: Share of true ages that the intervals are meant to contain.
         flip_averaging: As for `predict`.
+        left_out: A list of faces that are not read, as for `read_split`; "" for none.
 
     Returns:
         Constants of `intervals.calibrate`.
@@ -125,7 +127,7 @@ def calibrate_on_validation(
     """
     from imdb_wiki.pipeline import read_split
 
-    frame = read_split(prepared_dirs, "val", incomplete=True)
+    frame = read_split(prepared_dirs, "val", incomplete=True, left_out=left_out)
     exact = frame[frame["age"].notna()]
     frame = exact if len(exact) else ranges_in(frame)
     if frame.empty:

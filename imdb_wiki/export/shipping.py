@@ -79,6 +79,7 @@ def model_files(
     framing: dict | None = None,
     start_from: Path | None = None,
     coverage: float = COVERAGE,
+    left_out: str | PathLike = "",
 ) -> tuple[dict, dict[Path, str | bytes]]:
     """Makes the content of a model's three files.
 
@@ -91,6 +92,7 @@ def model_files(
         start_from: The network that the training has started from: what that has not learnt and
             this training neither, stays listed.
         coverage: Share of true ages that the intervals are meant to hold.
+        left_out: A list of faces that calibrate nothing, as for `read_split`; "" for none.
 
     Returns:
         The content of the `.json`, and of all three files by path.
@@ -107,7 +109,9 @@ def model_files(
 
     interval = None  # without ages there is none
     if "age" in tasks_of(model):
-        interval = calibrate_on_validation(model, prepared_dirs, coverage=coverage)
+        interval = calibrate_on_validation(
+            model, prepared_dirs, coverage=coverage, left_out=left_out
+        )
     card = {
         "name": output.name,
         "network": model.name,

@@ -180,7 +180,9 @@ def fine_tune(
         report["changes"][place]["count"] = len(frame)
     facts = {"data": [str(folder) for folder in prepared_dirs], **dataclasses.asdict(recipe)}
     facts["start_share"] = share
-    _, files = model_files(network, facts, prepared_dirs, output, framing, start_from)
+    _, files = model_files(
+        network, facts, prepared_dirs, output, framing, start_from, left_out=left_out
+    )
     # First the report: after a kill in between it says that the other files may be replaced.
     write_together({run_dir / REPORT_FILE: json.dumps(report, indent=1) + "\n", **files})
     return report
