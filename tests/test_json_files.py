@@ -39,9 +39,12 @@ def test_a_models_json_that_is_none_is_said_in_one_line(tmp_path, content):
 @pytest.mark.parametrize(
     "card, metrics",
     [
-        (b"Caf\xe9\n<!-- overall -->\n<!-- end -->\n", '{"age_mae_years": 8, "count": 3}'),
-        (b"<!-- A count -->\n<!-- end -->\n", '{"age_mae_years": 8, "count": 3}'),
-        (b"<!-- overall -->\n<!-- end -->\n", '{"age_mae_years": 8}'),
+        (
+            b"Caf\xe9\n<!-- overall -->\n<!-- end -->\n",
+            '{"age_mae_years": 8, "count": 3, "train_count": 9}',
+        ),
+        (b"<!-- A count -->\n<!-- end -->\n", '{"count": 3, "train_count": 9}'),
+        (b"<!-- overall -->\n<!-- end -->\n", '{"train_count": 8}'),
         (b"<!-- overall -->\n<!-- end -->\n", '{"age_mae_years": {}}'),
         (
             b"<!-- overall -->\nprose\n<!-- gender -->\nold\n<!-- end -->\n",
@@ -60,7 +63,7 @@ def test_a_card_or_an_evaluation_that_is_none_leaves_the_card_as_it_was(tmp_path
 def test_a_card_keeps_its_line_ends_and_each_name_is_given_once(tmp_path):
     path, evaluation = tmp_path / "c.md", tmp_path / "m.json"
     path.write_bytes(b"Intro\r\n<!-- overall -->\r\n<!-- end -->\r\nTail\r\n")
-    evaluation.write_text('{"age_mae_years": 8, "count": 3}')
+    evaluation.write_text('{"age_mae_years": 8, "count": 3, "train_count": 9}')
     assert model_card([str(path), f"A={evaluation}"]) == 0
     filled = path.read_bytes()
     assert filled.count(b"\r\n") == filled.count(b"\n") > 6

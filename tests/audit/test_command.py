@@ -133,7 +133,7 @@ def test_a_second_call_trains_nothing_and_other_settings_are_refused(audited, pr
     command = [prepared_dir, "--output_dir", output_dir, *QUICK]
     done = ran(main, *command)
     assert done.returncode == 0, done.stderr
-    assert "network 1 of 2" not in done.stdout and "epoch" not in done.stdout
+    assert "network 1 of 2" not in done.stdout and "epoch 1/" not in done.stdout
     assert (output_dir / "suspects.csv").read_text() == before
     done = ran(main, *command, "--seed", 1)
     assert_one_line(done, "the audit there differs in seed")
@@ -201,14 +201,15 @@ def test_ranges_and_missing_labels_are_audited(model, tmp_path):
 
 def test_a_training_takes_the_list_and_says_it(prepared_dir, tmp_path):
     rows = read_split(prepared_dir, "train")
-    rows[["filename", "source"]].head(9).assign(split="train").to_csv(tmp_path / "l.csv")
+    listed = rows[["filename", "source"]].head(9).assign(wrong_probability=1)
+    listed.to_csv(tmp_path / "l.csv")
     command = [prepared_dir, "--run_dir", tmp_path / "run", "--image_size", 32, "--epochs", 1]
     done = ran(train, *command, "--left_out", tmp_path / "l.csv")
     assert done.returncode == 0, done.stderr
     recipe = json.loads((tmp_path / "run/recipe.json").read_text())
     assert recipe["left_out"] == str(tmp_path / "l.csv")
     assert_one_line(ran(train, *command), "the prepared folders have changed")
-    rows[["filename"]].head(9).assign(split="train", filename="x").to_csv(tmp_path / "o.csv")
+    listed.assign(filename="train/x").to_csv(tmp_path / "o.csv")
     done = ran(train, *command, "--left_out", tmp_path / "o.csv")
     assert_one_line(done, "is a list of other folders")
 
@@ -228,7 +229,7 @@ def test_without_one_of_the_labels_the_other_is_audited_and_that_is_said(column,
 
 def test_the_list_leaves_faces_out(audited, prepared_dir, tmp_path):
     listed = pd.read_csv(audited[1] / "suspects.csv").head(7)
-    listed[["filename", "folder", "split", "source", "wrong_probability"]].to_csv(
+    listed[["folder", "filename", "source", "wrong_probability"]].to_csv(
         tmp_path / "left_out.csv", index=False
     )
     counts = dict.fromkeys(("train", "val", "test"), 0)
@@ -283,7 +284,7 @@ def test_what_is_wrong_is_one_line(change, said, model, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("filename,split\nother.jpg,train\n", "is a list of other folders"),
+        ("filename,wrong_probability\ntrain/other.jpg,1\n", "is a list of other folders"),
         ("name\nother.jpg\n", "is no list of faces to leave out"),
         ("", "cannot be read"),
         (None, "No such file"),
@@ -296,7 +297,7 @@ def test_a_list_that_is_none_of_this_folder_is_refused(content, said, prepared_d
     path = tmp_path / "left_out.csv"
     if content == "all":
         rows = read_split(prepared_dir, "train")
-        rows[["filename", "source"]].assign(split="train").to_csv(path, index=False)
+        rows[["filename", "source"]].assign(wrong_probability=1).to_csv(path, index=False)
     elif content is not None:
         path.write_text(content)
     with pytest.raises(InputError, match=said):

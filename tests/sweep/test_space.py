@@ -74,7 +74,7 @@ def test_numbers_have_the_digits_that_count(tried, value, used):
     [
         ("LEARNIN_RATE=1e-4..1e-2", "do you mean LEARNING_RATE?"),
         ("learning_rate=1e-4..1e-2", "do you mean LEARNING_RATE?"),
-        ("XYZ=1,2", "there are PREPARED_DIRS, RUN_DIR"),
+        ("XYZ=1,2", "there are PREPARED_DIRS, "),
         ("LEARNING_RATE", "is not NAME=VALUE"),
         ("LEARNING_RATE =1,2", "is not NAME=VALUE"),
         ("32", "is not NAME=VALUE"),

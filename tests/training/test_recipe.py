@@ -76,7 +76,7 @@ def trained(tmp_path, monkeypatch) -> list[Recipe]:
     recipes = []
     training = type(sys)("imdb_wiki.training.compact.train")
     training.MODEL_FILE = "model.keras"
-    training.train_compact = lambda folders, run_dir, recipe: recipes.append(recipe)
+    training.train_compact = lambda folders, run_dir, recipe, **_: recipes.append(recipe)
     monkeypatch.setitem(sys.modules, "imdb_wiki.training.compact.train", training)
     monkeypatch.setattr("imdb_wiki.training.compact.command.start_tensorflow", lambda: None)
     return recipes
@@ -207,7 +207,7 @@ def test_a_folder_that_is_not_prepared_is_said_and_the_run_folder_stays_free(tra
 
 
 def test_ctrl_c_in_a_training_says_how_to_go_on(monkeypatch, trained):
-    def stopped(*_):
+    def stopped(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["imdb_wiki.training.compact.train"], "train_compact", stopped)
