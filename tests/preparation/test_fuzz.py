@@ -67,6 +67,8 @@ class Reader:
     def call(self, work, *arguments):
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            # On a busy machine its start alone may take longer than a call may.
+            self.pool.submit(int).result(timeout=300)
         try:
             return self.pool.submit(work, *arguments).result(timeout=60)
         except BrokenProcessPool:
