@@ -200,8 +200,13 @@ CASES = {
 }
 
 
+# In the whole suite the process apart has stopped answering twice, after other tests had passed in
+# the same worker; alone the case takes two seconds. Until that is understood it is a long one.
+_SLICES = [pytest.param(case, marks=pytest.mark.long) if case == "mat" else case for case in CASES]
+
+
 @pytest.mark.filterwarnings("ignore")  # NumPy's and SciPy's, about what we damaged
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", _SLICES)
 def test_no_damage_is_more_than_an_error_that_is_said(case):
     strategy, check = CASES[case]
     SLICE(given(strategy)(check))()
