@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-
-from imdb_wiki.labels import with_age_ranges
+from numpy.typing import ArrayLike
 
 RELATIVE_TOLERANCE = 1e-3  # of a float export's every answer; rounding alone makes about 1e-5
 # Smaller values are compared as if they had this size: a millionth of a probability is noise.
@@ -49,7 +48,7 @@ def float_check(wanted: dict, given: dict) -> Check:
     return Check(passed, text)
 
 
-def quantized_check(wanted: dict, given: dict, frame: pd.DataFrame) -> Check:
+def quantized_check(wanted: dict, given: dict, age_years: ArrayLike, gender: ArrayLike) -> Check:
     """Checks a quantized export: it must be about as accurate as the model, or better.
 
     It is refused if it is worse by more than the tolerance at both ends of the 95% interval of the
@@ -60,13 +59,16 @@ def quantized_check(wanted: dict, given: dict, frame: pd.DataFrame) -> Check:
     Args:
         wanted: The model's answers, each (count, n), by name.
         given: The export's.
-        frame: Rows of `read_split`, (count,).
+        age_years: True ages, (count,), or ranges, (count, 2), first and last year; NaN: unknown.
+        gender: True labels, 0 female, 1 male, (count,); NaN: unknown.
 
     Returns:
         Whether it passes, and the measures of both; without any label it does not.
     """
     checks = []
-    rows = with_age_ranges(frame).reset_index(drop=True)
+    genders = np.asarray(gender, "float64")
+    ends = np.asarray(age_years, "float64").reshape(len(genders), -1)  # (count, 1 or 2)
+    rows = pd.DataFrame({"age_low": ends[:, 0], "age_high": ends[:, -1], "gender": genders})
     aged, gendered = rows[rows["age_low"].notna()], rows[rows["gender"].notna()]
     if "age_years" in wanted and len(aged):
         checks.append(_age_check(wanted, given, aged))

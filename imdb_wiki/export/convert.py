@@ -279,7 +279,7 @@ def _check(
         return Check(False, f"it answers {', '.join(given)}, not {', '.join(wanted)}")
     if quantized:
         assert frame is not None, "`look_first` wants crops for int8"
-        return quantized_check(wanted, given, frame)
+        return quantized_check(wanted, given, frame[["age_low", "age_high"]], frame["gender"])
     check = float_check(wanted, given)
     return check._replace(text=f"{check.text} on {count:,} {what}")
 

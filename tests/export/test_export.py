@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 
 from imdb_wiki.errors import InputError
@@ -221,10 +220,6 @@ def test_the_float_check_is_relative_and_takes_the_worst():
     assert not float_check(wanted, answers([40, np.nan])).passed
 
 
-def labels(age, gender):
-    return pd.DataFrame({"age": age, "gender": gender})
-
-
 def faces(count, right, age=40.0):
     """True ages and genders of some faces, and answers of which as many are right; ages by 4."""
     gender = np.arange(count) % 2
@@ -237,7 +232,7 @@ def test_a_quantized_export_may_lose_a_tolerance():
     age, gender, wanted = faces(10_000, 9_000)
     for shift, passes in ((0.14, True), (0.16, False)):  # the same for each: no chance in it
         check = quantized_check(
-            wanted, answers(age + 4 + shift, wanted["gender"][:, 0]), labels(age, gender)
+            wanted, answers(age + 4 + shift, wanted["gender"][:, 0]), age, gender
         )
         assert check.passed == passes
         assert (
@@ -246,7 +241,7 @@ def test_a_quantized_export_may_lose_a_tolerance():
         )
     # 40 genders of 10,000 lost are 0.4 ± 0.12 points, 70 are 0.7 ± 0.16: more than 0.5 by 0.04.
     for lost, passes, said in ((40, True, "-0.4 ± 0.1 points"), (70, False, "-0.7 ± 0.2 points")):
-        check = quantized_check(wanted, faces(10_000, 9_000 - lost)[2], labels(age, gender))
+        check = quantized_check(wanted, faces(10_000, 9_000 - lost)[2], age, gender)
         assert check.passed == passes
         assert said in check.text and "on 10,000 crops" in check.text
 
@@ -258,14 +253,14 @@ def test_one_face_of_few_does_not_refuse_an_export(count):
     one_lost["gender"] = 0.5 + 0.01 * (one_lost["gender"] - 0.5)  # from 0.501 to 0.499
     wanted["gender"] = 0.5 + 0.01 * (wanted["gender"] - 0.5)
     one_lost["age_years"][0] += 0.5
-    assert quantized_check(wanted, one_lost, labels(age, gender)).passed
+    assert quantized_check(wanted, one_lost, age, gender).passed
 
 
 @pytest.mark.parametrize("count", [1, 2, 40, 143, 10_000])
 def test_a_better_export_is_kept_and_a_broken_one_never(count):
     age, gender, wanted = faces(count, count // 2)
     better = answers(age + 1.0, np.where(gender == 0, 0.9, 0.1))
-    assert quantized_check(wanted, better, labels(age, gender)).passed
+    assert quantized_check(wanted, better, age, gender).passed
     broken = {
         "ages of all lost": answers(np.full(count, 90.0), wanted["gender"][:, 0]),
         "genders swapped": better | {"gender": 1 - better["gender"]},
@@ -273,7 +268,7 @@ def test_a_better_export_is_kept_and_a_broken_one_never(count):
         "one infinite": better | {"gender": np.full((count, 2), np.inf)},
     }
     for name, given in broken.items():
-        assert not quantized_check(better, given, labels(age, gender)).passed, name
+        assert not quantized_check(better, given, age, gender).passed, name
 
 
 def test_an_export_that_differs_is_not_kept(
