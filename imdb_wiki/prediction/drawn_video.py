@@ -23,7 +23,10 @@ _MOST_DENOMINATOR = 65_535  # of a frame's duration in MPEG-4
 def labels_of(seen: list[Seen]) -> list[tuple[str, ...]]:
     """The lines of each label: those of a photo's face, with the track's number before them."""
     lines = [label_of(one.face) for one in seen]
-    return [(f"{one.track}: {age}", gender) for one, (age, gender) in zip(seen, lines, strict=True)]
+    return [
+        (f"{one.track}: {first}", *others)  # a network for one task has one line
+        for one, (first, *others) in zip(seen, lines, strict=True)
+    ]
 
 
 def drawn(image: np.ndarray, seen: list[Seen]) -> np.ndarray:
