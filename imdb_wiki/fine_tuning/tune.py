@@ -30,7 +30,7 @@ from imdb_wiki.networks import NETWORKS, tasks_of
 from imdb_wiki.pipeline import has_labels_of, make_dataset, named_broken_images, read_split
 from imdb_wiki.training.compact.batches import labelled
 from imdb_wiki.training.compact.recipe import Recipe
-from imdb_wiki.training.compact.train import compile_compact, train_compact, weights_for
+from imdb_wiki.training.compact.train import compile_compact, mean_of_weights, train_compact
 
 TRAINING_DIR = "training"  # in the run's folder: what the training continues from
 REPORT_FILE = "fine_tuning.json"
@@ -227,6 +227,5 @@ def _losses_by_share(
 def _mean_of(trained: keras.Model, old: keras.Model, share: float) -> keras.Model:
     """A network whose weights are a mean: `share` of the old ones, the rest of the trained ones."""
     network = keras.models.clone_model(trained)
-    weights = zip(weights_for(trained, old), trained.get_weights(), strict=True)
-    network.set_weights([share * first + (1 - share) * second for first, second in weights])
+    network.set_weights(mean_of_weights(trained, old, share))
     return network

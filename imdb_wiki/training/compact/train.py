@@ -294,7 +294,7 @@ def _start(
     """Sets the weights to a trained network's; where it teaches, writes its answers for `train`."""
     teacher = load_model(recipe.start_from)
     try:
-        network.set_weights(weights_for(network, teacher))
+        network.set_weights(_weights_for(network, teacher))
     except (KeyError, ValueError) as error:
         raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
     if recipe.teacher_weight > 0:
@@ -303,7 +303,13 @@ def _start(
         write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
 
 
-def weights_for(network: keras.Model, start: keras.Model) -> list[np.ndarray]:
+def mean_of_weights(network: keras.Model, start: keras.Model, share: float) -> list[np.ndarray]:
+    """A mean of two networks' weights: `share` of those of `start`, the rest of the network's."""
+    weights = zip(_weights_for(network, start), network.get_weights(), strict=True)
+    return [share * first + (1 - share) * second for first, second in weights]
+
+
+def _weights_for(network: keras.Model, start: keras.Model) -> list[np.ndarray]:
     """The weights of a trained network in another's order; heads for other tasks are left out.
 
     Raises:
@@ -322,10 +328,8 @@ def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
     depends less on what one of them has memorized.
     After Wortsman et al., https://arxiv.org/abs/2203.05482.
     """
-    started = weights_for(network, load_model(recipe.start_from))
-    weights = zip(started, network.get_weights(), strict=True)
-    share = recipe.start_share
-    network.set_weights([share * first + (1 - share) * second for first, second in weights])
+    start = load_model(recipe.start_from)
+    network.set_weights(mean_of_weights(network, start, recipe.start_share))
 
 
 def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:
