@@ -12,7 +12,8 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's word for nothi
 # TensorFlow reads this when it is imported: oneDNN's convolutions take half the time of its others
 # on a CPU, and are not the default on all of them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Keras reads this when it is imported. The pipelines are TensorFlow's, so it is the backend here,
-# whatever the shell or keras.json say for other projects; `command.start_tensorflow` tells.
+# Keras reads this when it is imported. TensorFlow is the backend here, whatever the shell or
+# keras.json say for other projects; commands that can also compute with JAX take what the shell
+# says (`tensorflow_start.start_tensorflow`).
 OTHER_KERAS_BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
 os.environ["KERAS_BACKEND"] = "tensorflow"

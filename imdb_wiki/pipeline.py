@@ -72,6 +72,7 @@ def make_dataset(
     seed: int = 0,
     devices: int = 1,
     tasks: Sequence[str] = TASKS,
+    same_sizes: bool = False,
 ) -> tf.data.Dataset:
     """Makes the batches of one split.
 
@@ -96,14 +97,15 @@ def make_dataset(
         seed: Seed of the shuffling; the same seed gives the same order, epoch by epoch.
         devices: How many devices share each batch.
         tasks: What labels are wanted, of `labels.TASKS`.
+        same_sizes: Whether the last batch is filled up for one device, too.
 
     Returns:
         Batches of images, uint8 (batch, height, width, 3), RGB, and of labels, {"age_years":
         float32 (batch, 1), "gender": int32 (batch, 1)}. If not all labels of the frame are known
         and exact, `age_years` is (batch, 2), the ends of a range, and a third part are weights,
-        {"age_years": float32 (batch,), "gender": float32 (batch,)}. For several devices and not for
-        training there are weights, too, float32 (batch,), whose mean over all batches is 1; those
-        of labels are multiplied by them.
+        {"age_years": float32 (batch,), "gender": float32 (batch,)}. Where the last batch is filled
+        up and not for training there are weights, too, float32 (batch,), whose mean over all
+        batches is 1; those of labels are multiplied by them.
 
     Raises:
         InputError: There are no rows, or a number is out of its range.
@@ -114,7 +116,8 @@ def make_dataset(
     batch_size = read_value("batch_size", batch_size, whole_number(1, MAX_BATCH_SIZE))
     seed = read_value("seed", seed, whole_number(0, MAX_SEED))
     shown = np.arange(len(frame))
-    if devices > 1:
+    same_sizes = same_sizes or devices > 1
+    if same_sizes:
         batch_size = devices * math.ceil(min(batch_size, len(frame)) / devices)
         shown_count = batch_size * math.ceil(len(frame) / batch_size)
         shown = np.arange(shown_count) % len(frame)
@@ -124,7 +127,7 @@ def make_dataset(
     # As bytes: a folder's name need not be UTF-8.
     columns = [np.array([os.fsencode(path) for path in rows["path"]], dtype=object), labels]
     counts = np.ones(len(rows), dtype="float32")
-    if devices > 1 and not training:
+    if same_sizes and not training:
         counts = np.arange(len(shown)) < len(frame)
         counts = (counts / counts.mean()).astype("float32")  # (count,)
         columns.append(counts)
@@ -144,7 +147,7 @@ def make_dataset(
             lambda path, *others: (decode(path, sides), *others),
             num_parallel_calls=os.cpu_count(),
         )
-        .batch(batch_size, drop_remainder=devices > 1)  # none remains: the shape is known
+        .batch(batch_size, drop_remainder=same_sizes)  # none remains: the shape is known
         .prefetch(2)  # batches: one to take and one that is being made
         .with_options(options)
     )

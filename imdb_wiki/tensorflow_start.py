@@ -1,6 +1,7 @@
 """Starts TensorFlow and Keras as this project needs them, and without their log."""
 
 import contextlib
+import importlib.util
 import os
 import re
 import sys
@@ -43,7 +44,7 @@ def has_nvidia_driver() -> bool:
     return any(map(os.path.exists, NVIDIA_DRIVER_FILES))
 
 
-def start_tensorflow() -> None:
+def start_tensorflow(may_use_jax: bool = False) -> None:
     """Imports TensorFlow and Keras without their log, and sets Keras up as this project needs it.
 
     The first thing that a command or a notebook does after it has read its options. What the
@@ -51,10 +52,18 @@ def start_tensorflow() -> None:
     says so. Where there is an NVIDIA driver, a GPU's errors are printed, and a line if TensorFlow
     finds no GPU.
 
+    Args:
+        may_use_jax: Whether `KERAS_BACKEND=jax` in the shell lets Keras compute with JAX; the
+            images are read by TensorFlow all the same.
+
     Raises:
-        InputError: Keras was imported before this package, with another backend than TensorFlow,
-            or cannot read its own settings.
+        InputError: Keras was imported before this package, with another backend, or cannot read
+            its own settings; or JAX is not installed.
     """
+    backend = "jax" if may_use_jax and OTHER_KERAS_BACKEND == "jax" else "tensorflow"
+    if backend == "jax" and importlib.util.find_spec("jax") is None:
+        raise InputError("KERAS_BACKEND is jax, and JAX is not installed: pip install jax")
+    os.environ["KERAS_BACKEND"] = backend
     with quiet_tensorflow():
         try:
             import keras
@@ -63,15 +72,17 @@ def start_tensorflow() -> None:
                 f"Keras cannot read its settings, keras.json in $KERAS_HOME or ~/.keras: "
                 f"{first_line(error)}"
             ) from error
-        backend = keras.config.backend()
-        if backend != "tensorflow":
+        if keras.config.backend() != backend:
+            names = {"tensorflow": "TensorFlow", "jax": "JAX"}
             raise InputError(
-                f"Keras was imported before imdb_wiki and computes with {backend}, not with "
-                "TensorFlow: import imdb_wiki first"
+                f"Keras was imported before imdb_wiki and computes with {keras.config.backend()}, "
+                f"not with {names[backend]}: import imdb_wiki first"
             )
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")  # the first look for one is logged as well
+        if backend == "jax":
+            tf.config.set_visible_devices([], "GPU")  # TensorFlow would take its memory from JAX
     tf.get_logger().setLevel("ERROR")  # Python's part of the log: retracing and the like
     changed = [] if backend == OTHER_KERAS_BACKEND else [f"backend={OTHER_KERAS_BACKEND}"]
     for name, value in KERAS_SETTINGS.items():
@@ -82,7 +93,7 @@ def start_tensorflow() -> None:
     if changed:
         tell(f"not used here: Keras' settings for other projects, {', '.join(changed)}")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if has_nvidia_driver() and not gpus and not hidden:
+    if has_nvidia_driver() and not gpus and not hidden and backend == "tensorflow":
         tell(
             "TensorFlow finds no GPU and computes on the processor, though this machine has an "
             f'NVIDIA driver: pip install "tensorflow[and-cuda]=={tf.__version__}" brings what a '

@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     look_first(options.output_dir)
     table_path = options.results_csv or options.output_dir / SPARE_TABLE
     refuse_other_table(table_path, ["age_mae_years", "age_bin_accuracy", "gender_accuracy"])
-    start_tensorflow()
+    start_tensorflow(may_use_jax=True)
     from imdb_wiki.pipeline import read_split
 
     left_out = options.left_out or ""

@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not Path(folder, "val.csv").is_file():
             raise InputError(f"{folder} holds no val.csv: prepare it first")
     print_anywhere()
-    start_tensorflow()
+    start_tensorflow(may_use_jax=True)
     from imdb_wiki.fine_tuning.text import report_lines
     from imdb_wiki.fine_tuning.tune import fine_tune
 

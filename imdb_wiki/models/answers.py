@@ -32,17 +32,23 @@ def predict(
     Raises:
         InputError: An image is missing or broken; the message names it.
     """
+    from imdb_wiki.backend import compiles_each_shape, devices_of
     from imdb_wiki.pipeline import make_dataset, named_broken_images
     from imdb_wiki.progress import StepProgress
 
     def answers(dataset) -> dict[str, np.ndarray]:
         watchers = [StepProgress("predicting", len(dataset))] if verbose else []
         outputs = model.predict(dataset, verbose=0, callbacks=watchers)
-        # Without the images that only fill up the last batch, where several devices share it.
+        # Without the images that only fill up the last batch, where all batches have the same size.
         return {name: values[: len(frame)] for name, values in outputs.items()}
 
-    devices = model.distribute_strategy.num_replicas_in_sync
-    dataset = make_dataset(frame, model.input_shape[1:3], batch_size, devices=devices)
+    dataset = make_dataset(
+        frame,
+        model.input_shape[1:3],
+        batch_size,
+        devices=devices_of(model),
+        same_sizes=compiles_each_shape(),
+    )
     with named_broken_images(frame):
         outputs = answers(dataset)
         if flip_averaging:

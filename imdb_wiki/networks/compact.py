@@ -1,6 +1,7 @@
 """The compact network: a small residual one whose age is a distribution."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imdb_wiki.labels import TASKS
@@ -107,11 +108,35 @@ def compact_cnn(
 
 
 def _build(
-    image_size: int | None, dropout: float, squeeze: bool, tasks: Sequence[str] = TASKS, **_
+    image_size: int | None,
+    dropout: float,
+    squeeze: bool,
+    tasks: Sequence[str] = TASKS,
+    *,
+    sizes: dict | None = None,
+    **_,
 ) -> "keras.Model":
     squeeze_ratio = SQUEEZE_RATIO if squeeze else 0
-    return compact_cnn(image_size, squeeze_ratio=squeeze_ratio, dropout=dropout, tasks=tasks)
+    sizes = sizes or {}
+    return compact_cnn(
+        image_size, squeeze_ratio=squeeze_ratio, dropout=dropout, tasks=tasks, **sizes
+    )
 
 
 # The stem and four stages each halve the side.
 COMPACT_CNN = Network("compact_cnn", least_image_side_pixels=32, build=_build)
+
+# The same with 15 times the weights, to teach the small one; for a GPU.
+LARGE_CNN = Network(
+    "large_cnn",
+    least_image_side_pixels=32,
+    build=partial(
+        _build,
+        sizes={
+            "stem_filters": 48,
+            "stage_filters": (96, 192, 384, 512),
+            "stage_blocks": (2, 3, 4, 2),
+            "name": "large_cnn",
+        },
+    ),
+)

@@ -9,7 +9,7 @@ from imdb_wiki.files import parse_json
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 
 MOST_BYTES = 1_000_000
-BEFORE = "the step before"  # as `start_from` in a file: the network of the step before
+BEFORE = "the step before"  # as `start_from` or `teacher` in a file: the network of that step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +19,19 @@ class Step:
     folders: tuple[str, ...]  # prepared folders
     options: dict[str, Any]  # of `Recipe`, without those that follow from the chain
 
-    def recipe(self, start_from: str) -> Recipe:
+    def recipe(self, before: str) -> Recipe:
         """The training's recipe.
 
         Args:
-            start_from: The file of the step before; "" for the first.
+            before: The file of the step before; "" for the first.
 
         Raises:
             InputError: A number is out of its range, or two of them contradict each other.
         """
         options = dict(self.options)
-        if options.get("start_from") == BEFORE:
-            options["start_from"] = start_from
+        for name in ("start_from", "teacher"):
+            if options.get(name) == BEFORE:
+                options[name] = before
         augmentation = Augmentation(**options.pop("augmentation", {}))
         return Recipe(**options, augmentation=augmentation)
 
@@ -103,7 +104,7 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
         known = {field.name for field in dataclasses.fields(Augmentation)}
         _refuse_unknown(where, given["augmentation"], known)
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    if given.get("start_from") == BEFORE and number == 1:
+    if BEFORE in (given.get("start_from"), given.get("teacher")) and number == 1:
         raise InputError(f"{where}: there is no step before")
     shares = tuple(step["data"].values())
     folders = tuple(_place(where, name, places) for name in step["data"])

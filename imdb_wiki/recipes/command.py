@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not Path(folder, f"{split}.csv").is_file():
                 raise InputError(f"{folder} holds no {split}.csv: prepare it first")
     print_anywhere()
-    start_tensorflow()
+    start_tensorflow(may_use_jax=True)
     try:
         run_chain(chain, options.run_dir, options.output)
     except KeyboardInterrupt:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 def hardware() -> str:
     """Says what computes, for the results table: `2 × NVIDIA A100` or `x86_64 CPU, 8 cores`."""
-    import tensorflow as tf  # here: the rest of this module needs none
+    from imdb_wiki.backend import gpu_names  # here: it imports Keras
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = gpu_names()
     if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        return f"{len(gpus)} × {details.get('device_name', 'GPU')}"
+        return f"{len(gpus)} × {gpus[0]}"
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"
 
 

@@ -1,9 +1,10 @@
-"""What computes: devices, precision, seeds."""
+"""How a training computes: seeds, precision, strategy."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from imdb_wiki.backend import gpu_names
 from imdb_wiki.command import whole_number, yes_or_no
 from imdb_wiki.options import read_value
 from imdb_wiki.pipeline import MAX_SEED
@@ -26,7 +27,7 @@ def seed_everything(seed: int) -> None:
         InputError: It is no such number.
     """
     keras.utils.set_random_seed(read_value("seed", seed, whole_number(0, MAX_SEED)))
-    if not tf.config.list_physical_devices("GPU"):
+    if not gpu_names():
         tf.config.experimental.enable_op_determinism()
 
 
@@ -61,15 +62,15 @@ def set_mixed_precision(enabled: bool) -> None:
 def jit_compile() -> str | bool:
     """Whether `compile` lets XLA compile the step: on a GPU where Keras finds it can, else not.
 
-    For a CPU, XLA takes minutes to compile, and its convolutions there are slower.
+    For a CPU, XLA takes minutes to compile, and its convolutions there are slower. JAX knows no
+    other way.
     """
-    return "auto" if tf.config.list_physical_devices("GPU") else False
+    return "auto" if keras.config.backend() == "jax" or gpu_names() else False
 
 
 def device_sentence() -> str:
     """Says what computes, and what that means for one's patience."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
+    if gpu_names():
         return f"computing on {hardware()}"
     return f"no GPU found: computing on {hardware()}, which is slower by a factor of ten or more"
 
@@ -86,7 +87,7 @@ def make_variables_of_fit(model: keras.Model, labels: dict) -> None:
     """
     labels = {name: labels[name] for name in model.output}
     model.optimizer.build(model.trainable_variables)
-    if tf.distribute.has_strategy():
+    if keras.config.backend() == "tensorflow" and tf.distribute.has_strategy():
         return  # on several GPUs `fit` does the rest in time
     answers = {
         name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()

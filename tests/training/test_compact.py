@@ -23,16 +23,17 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.training.compact import state as compact_state
 from imdb_wiki.training.compact import train as compact_training
+from imdb_wiki.training.compact.age_labels import age_bells
 from imdb_wiki.training.compact.augmentation import Augmentation, augment
 from imdb_wiki.training.compact.batches import (
     epoch_rows,
     mixed,
     size_of_epoch,
-    taught_distributions,
+    teachers_answers,
     training_batches,
 )
 from imdb_wiki.training.compact.command import main
-from imdb_wiki.training.compact.losses import age_bells, smoothed_cross_entropy
+from imdb_wiki.training.compact.losses import smoothed_cross_entropy
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from tests.conftest import REPOSITORY
@@ -206,10 +207,12 @@ def test_a_second_training_starts_from_the_first_whose_answers_count_as_labels(
     assert stem_kernel(kept) == pytest.approx(stem_kernel(first), abs=1e-6)
     taught = np.load(tmp_path / "still" / "teacher.npy")
     frame = read_split(prepared_dir, "train")
-    assert taught == pytest.approx(predict(first, frame)["age_distribution"], abs=1e-5)
+    answers = predict(first, frame)
+    assert taught[:, :-1] == pytest.approx(answers["age_distribution"], abs=1e-5)
+    assert taught[:, -1] == pytest.approx(answers["gender"][:, 1], abs=1e-5)
     # Each row keeps its own, in whatever order the epoch shows it.
     frame = frame.assign(age=np.arange(len(frame)))
-    numbered = np.repeat(np.arange(len(frame), dtype="float32")[:, np.newaxis], 101, axis=1)
+    numbered = np.repeat(np.arange(len(frame), dtype="float32")[:, np.newaxis], 102, axis=1)
     for _, labels in training_batches(frame, recipe, 1, numbered):
         expected = np.repeat(labels["age_years"], 101, axis=1)
         assert np.asarray(labels["age_distribution"]) == pytest.approx(expected)
@@ -224,7 +227,7 @@ def test_a_teacher_answers_by_the_mean_over_views(prepared_dir, tmp_path):
 
     def answers(frame):
         return [
-            taught_distributions(teacher, frame, replace(taught, teacher_views=views))
+            teachers_answers(teacher, frame, replace(taught, teacher_views=views))
             for views in (0, 1, 2)
         ]
 
@@ -232,10 +235,10 @@ def test_a_teacher_answers_by_the_mean_over_views(prepared_dir, tmp_path):
     for number, path in enumerate(frame["path"]):
         write_noise(path, 56, 56, seed=number)
     still, one, two = answers(frame)
-    assert still == pytest.approx(predict(teacher, frame)["age_distribution"], abs=1e-6)
+    assert still[:, :-1] == pytest.approx(predict(teacher, frame)["age_distribution"], abs=1e-6)
     assert np.abs(one - still).max() > 1e-5  # another view, another answer
     assert np.abs(two - one).max() > 1e-5
-    assert two.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert two[:, :-1].sum(axis=1) == pytest.approx(1, abs=1e-5)
     # Pictures of one plain colour look the same in every view: each row keeps its own answer.
     still, one, two = answers(read_split(prepared_dir, "train"))
     assert np.abs(np.diff(still, axis=0)).max() > 1e-4

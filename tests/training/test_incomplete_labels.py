@@ -19,8 +19,9 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.results.runs import run_row
 from imdb_wiki.training.compact import train as compact_train
-from imdb_wiki.training.compact.batches import training_batches, with_distribution
-from imdb_wiki.training.compact.losses import age_bells, age_distribution_loss
+from imdb_wiki.training.compact.age_labels import age_bells, with_targets
+from imdb_wiki.training.compact.batches import training_batches
+from imdb_wiki.training.compact.losses import age_distribution_loss
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from imdb_wiki.training.ranges import of_ranges
@@ -79,7 +80,7 @@ def test_a_range_is_the_likelihood_of_its_years_and_an_unknown_age_costs_nothing
     logits, loss = distributions(4)
     shares = tf.nn.softmax(logits).numpy()
     ends = tf.constant([[20.0, 29], [0, 100], [33, 33], [70, 100]])
-    labels = with_distribution({"age_years": ends}, COMPACT)["age_distribution"]
+    labels = with_targets({"age_years": ends}, COMPACT)["age_distribution"]
     losses, gradients = gradient_of(loss, labels, logits)
     curve = age_bells(tf.constant([[33.0]]), COMPACT.label_width_years).numpy()[0]
     assert losses[[0, 3]] == pytest.approx(
@@ -95,9 +96,10 @@ def test_a_range_is_the_likelihood_of_its_years_and_an_unknown_age_costs_nothing
 def test_a_teacher_adds_to_a_range_and_teaches_unknown_ages():
     logits, loss = distributions(3)
     taught = tf.nn.softmax(np.random.default_rng(1).normal(size=(3, 101)).astype("float32"))
+    answers = tf.concat([taught, tf.zeros((3, 1))], axis=1)  # and a probability of male
     recipe = replace(COMPACT, start_from="a.keras", teacher_weight=0.25)
     ends = tf.constant([[20.0, 29], [0, 100], [33, 33]])
-    labels = with_distribution({"age_years": ends}, recipe, taught)["age_distribution"]
+    labels = with_targets({"age_years": ends}, recipe, answers)["age_distribution"]
     losses, _ = gradient_of(loss, labels, logits)
     shares, curves = tf.nn.softmax(logits).numpy(), 0.25 * taught.numpy()
     divergence = (curves * np.log(curves / shares)).sum(axis=1)
@@ -105,7 +107,7 @@ def test_a_teacher_adds_to_a_range_and_teaches_unknown_ages():
         divergence[0] - 0.75 * np.log(shares[0, 20:30].sum()), rel=1e-4
     )
     assert losses[1] == pytest.approx(divergence[1], rel=1e-4)
-    plain = with_distribution({"age_years": ends[2:, :1]}, recipe, taught[2:])["age_distribution"]
+    plain = with_targets({"age_years": ends[2:, :1]}, recipe, answers[2:])["age_distribution"]
     assert losses[2] == pytest.approx(float(age_distribution_loss(plain, shares[2:])[0]), rel=1e-4)
 
 

@@ -4,6 +4,8 @@ Every change is drawn from the seed, the epoch and the step alone, so a training
 sees the same images when it continues.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from imdb_wiki.training.compact.recipe import Augmentation
@@ -74,23 +76,25 @@ def _framing(images: tf.Tensor, size: int, seed: tf.Tensor, amounts: Augmentatio
 
 
 def _light(images: tf.Tensor, seed: tf.Tensor, amounts: Augmentation) -> tf.Tensor:
-    """Saturation, contrast and brightness, one after the other."""
+    """Saturation, contrast and brightness, one after the other, as one sum of the three colours."""
     count = tf.shape(images)[0]
-
-    def each(values):
-        return values[:, tf.newaxis, tf.newaxis, tf.newaxis]  # (batch, 1, 1, 1)
-
-    grey = tf.tensordot(images, tf.constant(_LUMA), 1)[..., tf.newaxis]  # (batch, size, size, 1)
     kept = tf.where(
         _uniform(seed, 0, count) < amounts.grey_share,
         0.0,
         _factor(seed, 1, count, amounts.saturation),
     )
-    images = grey + each(kept) * (images - grey)
-    mean = tf.reduce_mean(grey, axis=(1, 2, 3), keepdims=True)
-    images = mean + each(_factor(seed, 2, count, amounts.contrast)) * (images - mean)
+    contrast = _factor(seed, 2, count, amounts.contrast)
     largest = 255 * amounts.brightness
-    return images + each(_uniform(seed, 3, count, -largest, largest))
+    lift = _uniform(seed, 3, count, -largest, largest)
+    # Saturation mixes a colour with the pixel's grey; contrast moves it from the image's mean grey.
+    grey = tf.constant([_LUMA] * 3)  # (3, 3), a row for each colour that comes out
+    own, mixed = (each[:, tf.newaxis, tf.newaxis] for each in (kept, 1 - kept))  # (batch, 1, 1)
+    colours = contrast[:, tf.newaxis, tf.newaxis] * (own * tf.eye(3) + mixed * grey)
+    pixels = tf.reshape(images, (count, -1, 3))
+    mean = tf.tensordot(tf.reduce_mean(pixels, axis=1), tf.constant(_LUMA), 1)  # (batch,)
+    shift = (1 - contrast) * mean + lift
+    changed = tf.matmul(pixels, colours, transpose_b=True) + shift[:, tf.newaxis, tf.newaxis]
+    return tf.reshape(changed, tf.shape(images))
 
 
 def _loss_of_detail(
@@ -98,11 +102,19 @@ def _loss_of_detail(
 ) -> tf.Tensor:
     """Blur, as of a photo enlarged from half its side, and a rectangle of one plain colour."""
     count = tf.shape(images)[0]
-    half = tf.image.resize(tf.nn.avg_pool2d(images, 2, 2, "SAME"), (size, size))
-    blurred = _uniform(seed, 0, count) < amounts.blur_share
-    images = tf.where(blurred[:, tf.newaxis, tf.newaxis, tf.newaxis], half, images)
 
-    def outside(number):
+    def changed(images: tf.Tensor, which: tf.Tensor, change: Callable) -> tf.Tensor:
+        """Changes some images, and leaves the others where they are."""
+        places = tf.where(which)  # (some, 1)
+        return tf.tensor_scatter_nd_update(images, places, change(places[:, 0]))
+
+    def blurred(places: tf.Tensor) -> tf.Tensor:
+        half = tf.nn.avg_pool2d(tf.gather(images, places), 2, 2, "SAME")
+        return tf.image.resize(half, (size, size))
+
+    images = changed(images, _uniform(seed, 0, count) < amounts.blur_share, blurred)
+
+    def outside(number: int) -> tf.Tensor:
         """Whether a row or column is outside of the rectangle's, (batch, size)."""
         length = _uniform(seed, number, count, 0.0, amounts.erase_area) * size
         start = _uniform(seed, number + 1, count) * (size - length)
@@ -110,6 +122,10 @@ def _loss_of_detail(
         return (place < start[:, tf.newaxis]) | (place >= (start + length)[:, tf.newaxis])
 
     kept = outside(1)[:, :, tf.newaxis] | outside(3)[:, tf.newaxis, :]  # (batch, size, size)
-    kept |= (_uniform(seed, 5, count) >= amounts.erase_share)[:, tf.newaxis, tf.newaxis]
     colour = tf.random.stateless_uniform((count, 1, 1, 3), seed, 0.0, 255.0)
-    return tf.where(kept[..., tf.newaxis], images, colour)
+
+    def erased(places: tf.Tensor) -> tf.Tensor:
+        of_some, of_others = tf.gather(images, places), tf.gather(colour, places)
+        return tf.where(tf.gather(kept, places)[..., tf.newaxis], of_some, of_others)
+
+    return changed(images, _uniform(seed, 5, count) < amounts.erase_share, erased)

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from imdb_wiki.backend import compiles_each_shape
 from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.answers import predict
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 from imdb_wiki.progress import StepProgress
+from imdb_wiki.training.compact.age_labels import with_targets
 from imdb_wiki.training.compact.augmentation import Augmentation, augment
-from imdb_wiki.training.compact.losses import age_bells, years_of_ranges
 from imdb_wiki.training.compact.recipe import Recipe
 
 # How the pictures that a teacher answers differ: by what the same photo might have been cropped to.
@@ -45,65 +46,46 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed * 100_003 + epoch  # no epoch of one seed meets one of the next
 
 
-def with_distribution(labels: dict, recipe: Recipe, taught: tf.Tensor | None = None) -> dict:
-    """Adds `age_distribution`: the label's normal curve, mixed with the teacher's.
-
-    Args:
-        labels: Of `make_dataset`; without ages nothing is added.
-        recipe: How wide the curve is, and how much the teacher's counts.
-        taught: The teacher's distributions, (batch, 101).
-
-    Returns:
-        The labels with (batch, 101); where ages may be ranges, the (batch, 202) of
-        `age_distribution_loss`.
-    """
-    if "age_years" not in labels:
-        return labels
-    ends, teacher = labels["age_years"], 0.0 if taught is None else recipe.teacher_weight
-    is_exact = tf.cast(ends[:, :1] == ends[:, -1:], tf.float32)  # (batch, 1)
-    curves = (1 - teacher) * age_bells(ends[:, :1], recipe.label_width_years) * is_exact
-    if taught is not None:
-        curves += teacher * taught
-    if ends.shape[1] == 1:
-        return labels | {"age_distribution": curves}
-    years = (1 - teacher) * years_of_ranges(ends) * (1 - is_exact)
-    return labels | {"age_distribution": tf.concat([curves, years], axis=1)}
-
-
 def labelled(recipe: Recipe, images: tf.Tensor, labels: dict, *weights: dict) -> tuple:
-    """A batch of `make_dataset` with `age_distribution` among its labels and their weights."""
-    return images, with_distribution(labels, recipe), *map(_with_weight, weights)
+    """A batch of `make_dataset` with the targets of `with_targets`, and their weights."""
+    return images, with_targets(labels, recipe), *map(_with_weight, weights)
 
 
-def _with_weight(weights: dict) -> dict:
-    """Adds the weights of `age_distribution`, whose loss knows itself which ages are unknown."""
-    if "age_years" not in weights:
+def _with_weight(weights: dict | tf.Tensor) -> dict | tf.Tensor:
+    """Adds the weights of `age_distribution`, whose loss knows itself which ages are unknown.
+
+    A tensor is of the images: it holds for all of their labels.
+    """
+    if not isinstance(weights, dict) or "age_years" not in weights:
         return weights
     return weights | {"age_distribution": tf.ones_like(weights["age_years"])}
 
 
-def taught_distributions(
+def teachers_answers(
     teacher: keras.Model, frame: pd.DataFrame, recipe: Recipe, verbose: int = 0
 ) -> np.ndarray:
-    """The teacher's distribution of each row's age: for the picture, or the mean over its views.
+    """What the teacher says of each row: of the picture as it is, or the mean over its views.
 
     Args:
-        teacher: A network with a distribution.
+        teacher: A network that answers the recipe's tasks; ages with a distribution.
         frame: Rows of `read_split`.
         recipe: Sizes, and how many views.
         verbose: Whether to show progress, 0 or 1.
 
     Returns:
-        (count, 101).
+        The distribution of ages and the probability of male, (count, 102); 0 where the teacher
+        does not answer it.
 
     Raises:
         InputError: An image is missing or broken; the message names it.
     """
     if recipe.teacher_views == 0:
-        return predict(teacher, frame, verbose=verbose)["age_distribution"]
-    pictures = make_dataset(frame, recipe.source_size, recipe.batch_size)
+        return _joined(predict(teacher, frame, verbose=verbose))
+    pictures = make_dataset(
+        frame, recipe.source_size, recipe.batch_size, same_sizes=compiles_each_shape()
+    )
     size = teacher.input_shape[1]
-    total = np.zeros((len(frame), len(AGES_YEARS)), dtype=np.float32)
+    total = np.zeros((len(frame), len(AGES_YEARS) + 1), dtype=np.float32)
     for view in range(recipe.teacher_views):
 
         def seen(step: tf.Tensor, batch: tuple, view: int = view) -> tf.Tensor:
@@ -113,8 +95,16 @@ def taught_distributions(
         views = pictures.enumerate().map(seen, os.cpu_count()).prefetch(2)
         watchers = [StepProgress(f"view {view + 1}", len(pictures))] if verbose else []
         with named_broken_images(frame):
-            total += teacher.predict(views, verbose=0, callbacks=watchers)["age_distribution"]
+            answers = teacher.predict(views, verbose=0, callbacks=watchers)
+        total += _joined(answers)[: len(frame)]
     return total / recipe.teacher_views
+
+
+def _joined(answers: dict[str, np.ndarray]) -> np.ndarray:
+    count = len(next(iter(answers.values())))
+    ages = answers.get("age_distribution", np.zeros((count, len(AGES_YEARS)), "float32"))
+    male = answers["gender"][:, 1:] if "gender" in answers else np.zeros((count, 1), "float32")
+    return np.concatenate([ages, male], axis=1)
 
 
 def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float, *weights: dict) -> tuple:
@@ -125,11 +115,10 @@ def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float, *weig
 
     Args:
         images: (batch, height, width, 3) uint8.
-        labels: `age_years` (batch, 1), `age_distribution` (batch, 101), `gender` (batch, 1), as
-            `with_distribution` makes them.
+        labels: As `with_targets` makes them.
         seed: (2,) int32; the same seed mixes in the same way.
         mixing: Both parameters of the beta distribution that the shares are drawn from.
-        *weights: The labels' weights, each (batch,), if there are any.
+        *weights: The labels' or the images' weights, each (batch,), if there are any.
 
     Returns:
         Images, labels and weights of the same shapes and types.
@@ -142,7 +131,9 @@ def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float, *weig
         own = tf.reshape(share, [-1] + [1] * (values.shape.rank - 1))
         return own * values + (1 - own) * values[::-1]
 
-    def ages_with_another(values: dict) -> dict:
+    def ages_with_another(values: dict | tf.Tensor) -> dict | tf.Tensor:
+        if not isinstance(values, dict):  # of the images
+            return with_another(values)
         ages = {"age_years", "age_distribution"} & values.keys()
         return values | {name: with_another(values[name]) for name in ages}
 
@@ -151,7 +142,11 @@ def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float, *weig
 
 
 def training_batches(
-    frame: pd.DataFrame, recipe: Recipe, epoch: int, taught: np.ndarray | None = None
+    frame: pd.DataFrame,
+    recipe: Recipe,
+    epoch: int,
+    taught: np.ndarray | None = None,
+    devices: int = 1,
 ) -> tf.data.Dataset:
     """One epoch's batches, shuffled and augmented; the same for the same seed and epoch.
 
@@ -159,24 +154,34 @@ def training_batches(
         frame: Rows of `read_split`.
         recipe: Sizes, seed and augmentation.
         epoch: Number of the epoch, from 0.
-        taught: The teacher's distribution of each row's age, (count, 101).
+        taught: Of `teachers_answers`, (count, 102).
+        devices: How many devices share each batch.
 
     Returns:
-        Batches as of `make_dataset`, with `age_distribution` of `with_distribution`.
+        Batches as of `make_dataset`, with the labels of `with_targets`.
     """
     rows = epoch_rows(frame, recipe, epoch)
-    batches = make_dataset(rows, recipe.source_size, recipe.batch_size, tasks=recipe.tasks)
+    batches = make_dataset(
+        rows,
+        recipe.source_size,
+        recipe.batch_size,
+        devices=devices,
+        tasks=recipe.tasks,
+        same_sizes=compiles_each_shape(),
+    )
     size = size_of_epoch(recipe, epoch)
     first_seed = epoch_seed(recipe.seed, epoch)
     if taught is not None:
-        of_rows = tf.data.Dataset.from_tensor_slices(taught[rows.index]).batch(recipe.batch_size)
-        batches = tf.data.Dataset.zip(batches, of_rows)
+        same_size = batches.element_spec[0].shape[0]  # None where the last batch is shorter
+        shown = len(batches) * same_size if same_size else len(rows)  # with what fills it up
+        of_rows = tf.data.Dataset.from_tensor_slices(taught[np.resize(rows.index, shown)])
+        batches = tf.data.Dataset.zip(batches, of_rows.batch(same_size or recipe.batch_size))
 
     def change(step: tf.Tensor, batch: tuple) -> tuple:
         seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
         (images, labels, *weights), of_batch = batch if taught is not None else (batch, None)
         images = augment(images, size, seed, recipe.augmentation)
-        labels = with_distribution(labels, recipe, of_batch)
+        labels = with_targets(labels, recipe, of_batch)
         changed = (images, labels, *map(_with_weight, weights))
         if recipe.mixing > 0:
             # a seed of its own, so that what is mixed says nothing of what was changed

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     for folder in folders:
         if not Path(folder, "train.csv").is_file():
             raise InputError(f"{folder} holds no train.csv: prepare it first")
-    start_tensorflow()
+    start_tensorflow(may_use_jax=True)
     from imdb_wiki.models.files import MODEL_FILE
     from imdb_wiki.training.compact.train import train_compact
 

@@ -3,40 +3,9 @@
 import keras
 from keras import ops
 
-from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES
+from imdb_wiki.labels import AGES_YEARS
 
 _LEAST = 1e-7  # Keras' own bound under a logarithm
-
-
-def age_bells(true_years, width_years: float):
-    """Makes distributions of ages from labels: a normal curve around each.
-
-    The label distribution of Gao et al., https://arxiv.org/abs/1611.01731, whose loss is the
-    Kullback-Leibler divergence: neighbouring ages share what is learnt, and a label that is a year
-    off costs little.
-
-    Args:
-        true_years: (batch, 1) in years.
-        width_years: Standard deviation of the normal curve.
-
-    Returns:
-        (batch, 101), each row's sum is 1.
-    """
-    distance = (ops.cast(true_years, "float32") - AGES_YEARS.astype("float32")) / width_years
-    return ops.softmax(-0.5 * distance**2)
-
-
-def years_of_ranges(ends):
-    """Marks the years of ranges of ages.
-
-    Args:
-        ends: (batch, 2), the first and the last year.
-
-    Returns:
-        (batch, 101), 1 for each year of the range, 0 for the others.
-    """
-    years, ends = AGES_YEARS.astype("float32"), ops.cast(ends, "float32")
-    return ops.cast((years >= ends[:, :1]) & (years <= ends[:, 1:]), "float32")
 
 
 def age_distribution_loss(labels, distribution):
@@ -68,12 +37,26 @@ def age_distribution_loss(labels, distribution):
 
 
 def smoothed_cross_entropy(smoothing: float):
-    """Makes the cross-entropy of genders (batch, 1) as whole numbers that admits some doubt."""
+    """Makes the cross-entropy of genders that admits some doubt.
 
-    def gender_cross_entropy(true_gender, probabilities):
-        labels = ops.one_hot(ops.cast(true_gender[:, 0], "int32"), len(GENDER_NAMES))
+    Its labels are whole numbers, (batch, 1), or (batch, 2): the whole number, and the probability
+    of male that label and teacher together give.
+    """
+
+    def gender_cross_entropy(labels, probabilities):
+        male = ops.cast(labels[:, -1:], probabilities.dtype)
+        wanted = ops.concatenate([1 - male, male], axis=1)
         return keras.losses.categorical_crossentropy(
-            labels, probabilities, label_smoothing=smoothing
+            wanted, probabilities, label_smoothing=smoothing
         )
 
     return gender_cross_entropy
+
+
+def gender_accuracy(name: str) -> keras.metrics.Metric:
+    """The share of genders that are right, for labels as `smoothed_cross_entropy` takes them."""
+
+    def is_right(labels, probabilities):
+        return keras.metrics.sparse_categorical_accuracy(labels[:, :1], probabilities)
+
+    return keras.metrics.MeanMetricWrapper(is_right, name=name)

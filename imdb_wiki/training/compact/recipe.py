@@ -131,17 +131,32 @@ class Recipe:
         "",
         str,
         "FILE",
-        "a trained .keras file of the same network: its weights are the start, and it may teach; "
-        "it must have been trained on the same splits",
+        "a trained .keras file of the same network: its weights are the start; it must have been "
+        "trained on the same splits",
         _START,
         default_text="none, random weights",
+    )
+    teacher: str = option(
+        "",
+        str,
+        "FILE",
+        "a trained .keras file, mostly of a larger network, whose answers are part of the labels; "
+        "it must have been trained on the same splits",
+        _START,
+        default_text="that of --start_from",
     )
     teacher_weight: float = option(
         0.0,
         _SHARE,
         "SHARE",
-        "share of each age label that is the answer of the network in --start_from; the rest is "
-        "the label itself",
+        "share of each age label that is the teacher's answer; the rest is the label itself",
+        _START,
+    )
+    gender_teacher_weight: float = option(
+        0.0,
+        _SHARE,
+        "SHARE",
+        "share of each gender label that is the teacher's answer",
         _START,
     )
     teacher_views: int = option(
@@ -304,12 +319,15 @@ class Recipe:
             self.warm_up_epochs >= self.epochs,
             f"warm_up_epochs, {self.warm_up_epochs:g}, must be fewer than epochs, {self.epochs}",
         )
-        for name in ("teacher_weight", "start_share"):
-            yield getattr(self, name) > 0 and not self.start_from, f"{name} needs start_from"
-        yield (
-            self.teacher_views > 0 and not self.teacher_weight,
-            "teacher_views needs a teacher_weight above 0",
-        )
+        yield self.start_share > 0 and not self.start_from, "start_share needs start_from"
+        for name in ("teacher_weight", "gender_teacher_weight"):
+            lacks = getattr(self, name) > 0 and not (self.teacher or self.start_from)
+            yield lacks, f"{name} needs start_from or teacher"
+        for name in ("teacher", "teacher_views"):
+            yield (
+                bool(getattr(self, name)) and not self.is_taught,
+                f"{name} needs a teacher_weight or gender_teacher_weight above 0",
+            )
         yield len(set(self.tasks)) < len(self.tasks), "tasks: one of them is named twice"
         weights = {
             "age": ("age_distribution_weight", "age_error_weight"),
@@ -322,6 +340,15 @@ class Recipe:
             self.teacher_weight > 0 and "age" not in self.tasks,
             "teacher_weight is for ages, and tasks does not name them",
         )
+        yield (
+            self.gender_teacher_weight > 0 and "gender" not in self.tasks,
+            "gender_teacher_weight is for genders, and tasks does not name them",
+        )
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether a network's answers are part of the labels."""
+        return max(self.teacher_weight, self.gender_teacher_weight) > 0
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import write_whole
+from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.files import MODEL_FILE
 from imdb_wiki.pipeline import has_plain_labels
 from imdb_wiki.results.runs import (
@@ -24,7 +25,7 @@ from imdb_wiki.results.runs import (
 )
 
 STATE_FILE = "state-{}.weights.h5"
-TEACHER_FILE = "teacher.npy"  # (count, 101), the first network's distributions of the train split
+TEACHER_FILE = "teacher.npy"  # (count, 102), the teacher's answers for the train split
 
 
 def digest_of_rows(*frames: pd.DataFrame) -> str:
@@ -63,6 +64,7 @@ _CHANGED = {
     "data_digest": "the prepared folders have changed",
     "images_digest": "the images in the prepared folders have changed",
     "start_digest": "the network that it starts from has changed",
+    "teacher_digest": "the network that teaches it has changed",
 }
 
 
@@ -84,12 +86,13 @@ def keep_recipe(run_dir: Path, recipe: dict) -> None:
         raise InputError(f"{run_dir / TEACHER_FILE} is not a training's: name another folder")
     has_begun = (run_dir / MODEL_FILE).exists() or _states(run_dir)
     if has_begun and before is not None:
-        # Not compared is what an earlier version of this code did not write, and a network that
-        # the training has started from, which it does not need any more.
+        # Not compared is what an earlier version of this code did not write, and the networks that
+        # it started from or that taught it, which it does not need any more.
         changed = [
             name
             for name, value in recipe.items()
-            if before.get(name, value) != value and (name, value) != ("start_digest", None)
+            if before.get(name, value) != value
+            and not (name in ("start_digest", "teacher_digest") and value is None)
         ]
         others = [name for name in changed if name not in _CHANGED]
         if others:
@@ -184,7 +187,7 @@ def restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
 
 
 def read_teacher(run_dir: Path, count: int) -> np.ndarray:
-    """Reads what the first network answered for the train split, (count, 101).
+    """Reads what the teacher answered for the train split, (count, 102).
 
     Raises:
         InputError: The file is missing, or is not what this training has written.
@@ -194,6 +197,8 @@ def read_teacher(run_dir: Path, count: int) -> np.ndarray:
         taught = np.load(path)
         if len(taught) != count:
             raise ValueError(f"it has {len(taught)} rows for {count} images")
+        if taught.shape[1:] == (len(AGES_YEARS),):  # of an earlier version, which taught ages only
+            taught = np.pad(taught, [(0, 0), (0, 1)])
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} cannot be used: {first_line(error)}") from error
     return taught

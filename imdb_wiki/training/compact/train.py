@@ -6,8 +6,9 @@ If started again with the same arguments, it continues after the last complete e
 losses of a run that was never stopped: optimizer, schedule, averages are on disk, and all random
 numbers come from the seed, the epoch and the step.
 
-A second training may start from the first (`--start_from`) and take its answers as part of the age
-labels (`--teacher_weight`); the first must have been trained on the same split.
+A second training may start from the first (`--start_from`), and take its answers, or those of a
+larger network (`--teacher`), as part of the labels (`--teacher_weight`, `--gender_teacher_weight`);
+those must have been trained on the same split.
 """
 
 import dataclasses
@@ -23,10 +24,11 @@ import keras
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.backend import compiles_each_shape, devices_of, share_batches
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import write_whole
 from imdb_wiki.models.files import MODEL_FILE, load_model, save_model
-from imdb_wiki.networks import NETWORKS
+from imdb_wiki.networks import NETWORKS, tasks_of
 from imdb_wiki.pipeline import (
     make_dataset,
     named_broken_images,
@@ -35,17 +37,21 @@ from imdb_wiki.pipeline import (
 )
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results.runs import at_work_in
+from imdb_wiki.training.compact.age_labels import with_targets
 from imdb_wiki.training.compact.batches import (
     epoch_rows,
     epoch_seed,
     labelled,
     size_of_epoch,
-    taught_distributions,
+    teachers_answers,
     training_batches,
-    with_distribution,
 )
 from imdb_wiki.training.compact.learning_rate import learning_rate_schedule
-from imdb_wiki.training.compact.losses import age_distribution_loss, smoothed_cross_entropy
+from imdb_wiki.training.compact.losses import (
+    age_distribution_loss,
+    gender_accuracy,
+    smoothed_cross_entropy,
+)
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.state import (
     TEACHER_FILE,
@@ -105,7 +111,7 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
     accuracy_name = "accuracy" if len(model.output) > 1 else "gender_accuracy"
     metrics = {
         "age_years": [age_error()],
-        "gender": [keras.metrics.SparseCategoricalAccuracy(name=accuracy_name)],
+        "gender": [gender_accuracy(accuracy_name)],
     }
     model.compile(
         optimizer=optimizer,
@@ -114,7 +120,7 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
         weighted_metrics={name: metrics[name] for name in model.output if name in metrics},
         jit_compile=jit_compile(),
     )
-    make_variables_of_fit(model, with_distribution(EXAMPLE_LABELS, recipe))
+    make_variables_of_fit(model, with_targets(EXAMPLE_LABELS, recipe))
 
 
 def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = True) -> keras.Model:
@@ -227,6 +233,8 @@ def _frames_and_facts(
         facts["left_out"] = str(left_out)
     if recipe.start_from:
         facts["start_digest"] = digest_of_network(recipe.start_from)
+    if recipe.teacher:
+        facts["teacher_digest"] = digest_of_network(recipe.teacher)
     return frames, facts | dataclasses.asdict(recipe)
 
 
@@ -238,14 +246,15 @@ def _trained(
     keras.mixed_precision.set_global_policy(
         "mixed_bfloat16" if recipe.mixed_precision else "float32"
     )
+    share_batches()
     network = build_network(recipe, None)
     steps_per_epoch = math.ceil(len(epoch_rows(train_frame, recipe, 0)) / recipe.batch_size)
     compile_compact(network, recipe, steps_per_epoch)
+    devices = devices_of(network)
     history, first_epoch = restored(network, run_dir)
-    if recipe.start_from and first_epoch == 0:
+    if first_epoch == 0:
         _start(network, recipe, run_dir, train_frame, verbose)
-    teaches = recipe.start_from and recipe.teacher_weight > 0
-    taught = read_teacher(run_dir, len(train_frame)) if teaches else None
+    taught = read_teacher(run_dir, len(train_frame)) if recipe.is_taught else None
     callbacks: list[keras.callbacks.Callback] = [
         _SeedEachEpoch(network, recipe.seed),
         StopAtNaN(run_dir),
@@ -257,10 +266,17 @@ def _trained(
     for epoch in range(first_epoch, recipe.epochs):
         start_seconds = time.perf_counter()
         size = size_of_epoch(recipe, epoch)
-        val_batches = make_dataset(val_frame, size, 4 * recipe.batch_size, tasks=recipe.tasks)
+        val_batches = make_dataset(
+            val_frame,
+            size,
+            4 * recipe.batch_size,
+            devices=devices,
+            tasks=recipe.tasks,
+            same_sizes=compiles_each_shape(),
+        )
         with full_disk_or_memory_named(), named_broken_images(train_frame, val_frame):
             logs = network.fit(
-                training_batches(train_frame, recipe, epoch, taught),
+                training_batches(train_frame, recipe, epoch, taught, devices),
                 validation_data=val_batches.map(partial(labelled, recipe)),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
@@ -291,15 +307,21 @@ def _start(
     train_frame: pd.DataFrame,
     verbose: int,
 ) -> None:
-    """Sets the weights to a trained network's; where it teaches, writes its answers for `train`."""
-    teacher = load_model(recipe.start_from)
-    try:
-        network.set_weights(_weights_for(network, teacher))
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{recipe.start_from} is not a {recipe.network} of this recipe") from error
-    if recipe.teacher_weight > 0:
+    """Sets the weights to a trained network's, and writes what the teacher says of `train`."""
+    if recipe.start_from:
+        start = load_model(recipe.start_from)
+        try:
+            network.set_weights(_weights_for(network, start))
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{recipe.start_from} is not a {recipe.network} of this recipe"
+            ) from error
+    if recipe.is_taught:
+        teacher = load_model(recipe.teacher or recipe.start_from)
+        if missing := set(recipe.tasks) - set(tasks_of(teacher)):
+            raise InputError(f"{recipe.teacher} teaches no {', '.join(sorted(missing))}")
         buffer = io.BytesIO()
-        np.save(buffer, taught_distributions(teacher, train_frame, recipe, verbose))
+        np.save(buffer, teachers_answers(teacher, train_frame, recipe, verbose))
         write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
 
 
@@ -349,6 +371,6 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
         for number, (images, *_) in enumerate(batches):
             for norm in norms:
                 norm.momentum = number / (number + 1)  # the plain mean over all batches
-            network(images, training=True)
+            network(keras.ops.convert_to_tensor(images.numpy()), training=True)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
