@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from imdb_wiki.errors import InputError
 
@@ -202,3 +203,28 @@ def _output_is_lost(error: Exception) -> bool:
     if lost:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return lost
+
+
+def add_folders_argument(add: Callable, more: str = "") -> None:
+    """Adds `prepared_dirs`, as all commands that read prepared folders call them.
+
+    Args:
+        add: `add_argument` of a parser or of its group.
+        more: What the help says besides.
+    """
+    add(
+        "prepared_dirs",
+        nargs="+",
+        metavar="PREPARED_DIR",
+        help=f"folders of imdb_wiki_preparation.py, pooled{more}",
+    )
+
+
+def add_left_out_argument(add: Callable) -> None:
+    """Adds `--left_out`, the list of an audit or a review."""
+    add(
+        "--left_out",
+        type=Path,
+        metavar="FILE",
+        help="list of faces that are not read, left_out.csv of an audit (default: none)",
+    )

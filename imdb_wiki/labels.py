@@ -62,6 +62,20 @@ def with_age_ranges(rows: "pd.DataFrame") -> "pd.DataFrame":
     return rows if "age_low" in rows else rows.assign(age_low=rows["age"], age_high=rows["age"])
 
 
+def age_errors_years(answered_years, first_year, last_year):
+    """Distances of answers from labels, which may be ranges: inside of a range there is none.
+
+    Args:
+        answered_years: (count,), an array or a column.
+        first_year: (count,), the ranges' first years; an exact age is both ends.
+        last_year: (count,).
+
+    Returns:
+        Years, (count,); NaN where there is no label.
+    """
+    return abs(answered_years - answered_years.clip(first_year, last_year))
+
+
 def known_ages(rows: "pd.DataFrame") -> "pd.Series":
     """Each known age in years, and the middle of each range; without the unknown ones."""
     return with_age_ranges(rows)[["age_low", "age_high"]].dropna().mean(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.files import parse_json
+from imdb_wiki.files import Kind, parse_json
 from imdb_wiki.labels import (
     FEMALE,
     MALE,
@@ -22,6 +22,13 @@ from imdb_wiki.labels import (
 )
 
 _LABEL_COLUMNS = ("filename", "age", "gender")
+
+
+# A list of faces to leave out, which the audit and the review write and `read_split` takes.
+LEFT_OUT_FILE = "left_out.csv"
+LEFT_OUT_COLUMNS = ("folder", "filename", "source", "wrong_probability", "reason")
+LEFT_OUT_KIND = Kind("list of faces to leave out", (",".join(LEFT_OUT_COLUMNS).encode(),))
+PROBABLY_WRONG = "probably_wrong"  # the reason where no person has decided
 
 
 def read_split(

@@ -62,17 +62,27 @@ def evidence_of(frame: pd.DataFrame, answers: dict) -> Evidence:
     if "age_distribution" in answers:
         log_ages = _without_floor(answers["age_distribution"], low, high)
     elif "age_years" in answers:
-        distance = AGES_YEARS - np.asarray(answers["age_years"], "float32")[:, np.newaxis]
-        log_ages = -0.5 * (distance / np.float32(_PLAIN_SPREAD_YEARS)) ** 2
+        log_ages = log_curves_around(answers["age_years"])
     else:
         low, high = np.full(count, np.nan), np.full(count, np.nan)
         log_ages = np.zeros((count, len(AGES_YEARS)), "float32")
     if "gender" in answers:
-        male = np.clip(np.asarray(answers["gender"], "float64")[:, 1], 1e-6, 1 - 1e-6)
-        log_odds = np.log(male / (1 - male))
+        log_odds = log_odds_of_male(answers)
     else:
         gender = np.full(count, np.nan)
     return Evidence(low, high, gender, log_ages.astype("float32"), log_odds)
+
+
+def log_odds_of_male(answers: dict) -> np.ndarray:
+    """The network's log odds of male for female, (count,)."""
+    male = np.clip(np.asarray(answers["gender"], "float64")[:, 1], 1e-6, 1 - 1e-6)
+    return np.log(male / (1 - male))
+
+
+def log_curves_around(answered_years: np.ndarray) -> np.ndarray:
+    """Logarithms of normal curves around ages of a network without distribution, (count, 101)."""
+    distance = AGES_YEARS - np.asarray(answered_years, "float32")[:, np.newaxis]
+    return -0.5 * (distance / np.float32(_PLAIN_SPREAD_YEARS)) ** 2
 
 
 def _without_floor(distribution: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

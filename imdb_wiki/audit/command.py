@@ -6,6 +6,7 @@ from pathlib import Path
 from imdb_wiki.audit.report import look_first
 from imdb_wiki.command import (
     OneLineParser,
+    add_folders_argument,
     number,
     one_of,
     says_errors_in_one_line,
@@ -70,12 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="%(prog)s PREPARED_DIR [PREPARED_DIR ...] --output_dir DIR [options]",
     )
     add = parser.add_argument_group("data and result").add_argument
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py, pooled",
-    )
+    add_folders_argument(add)
     add(
         "--output_dir",
         type=Path,

@@ -6,19 +6,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.audit.calibration import log_curves_around, log_odds_of_male
 from imdb_wiki.audit.mixture import KINDS, Found
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, refuse_foreign, write_whole
 from imdb_wiki.labels import AGES_YEARS
-from imdb_wiki.layout import LEFT_OUT_COLUMNS, PROBABLY_WRONG
 from imdb_wiki.models.intervals import COVERAGE
+from imdb_wiki.split_tables import (
+    LEFT_OUT_COLUMNS,
+    LEFT_OUT_FILE,
+    LEFT_OUT_KIND,
+    PROBABLY_WRONG,
+)
 
-SUSPECTS_FILE, AUDIT_FILE, LEFT_OUT_FILE = "suspects.csv", "audit.json", "left_out.csv"
+SUSPECTS_FILE, AUDIT_FILE = "suspects.csv", "audit.json"
 THRESHOLDS = (0.5, 0.9, 0.99)
 FILE_KINDS = {
     SUSPECTS_FILE: Kind("table of suspects", (b"wrong_probability",)),
     AUDIT_FILE: Kind("audit", (b'"wrong_share"',)),
-    LEFT_OUT_FILE: Kind("list of faces to leave out", (b"filename", b"folder")),
+    LEFT_OUT_FILE: LEFT_OUT_KIND,
 }
 FIGURE_KIND = Kind("figure", (b"Matplotlib",))
 FIGURE_NAMES = ("most_suspicious", "least_suspicious", "probabilities")
@@ -65,8 +71,7 @@ def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataF
             predicted_age_years=answers["age_years"], age_low_years=low, age_high_years=high
         )
     if "gender" in answers:
-        male = np.clip(answers["gender"][:, 1].astype("float64"), 1e-6, 1 - 1e-6)
-        odds = np.log(male / (1 - male))
+        odds = log_odds_of_male(answers)
         table["male_probability"] = found.calibration.genders(odds, np.ones(len(odds)))
     order = np.argsort(-np.nan_to_num(found.log_odds, nan=-np.inf), kind="stable")
     first = ["filename", "source", "age", "gender", "wrong_probability"]
@@ -80,8 +85,7 @@ def calibrated_interval(answers: dict, found: Found) -> tuple[np.ndarray, np.nda
     if "age_distribution" in answers:
         logs = np.log(np.asarray(answers["age_distribution"], "float32") + 1e-7)
     else:
-        distance = AGES_YEARS - np.asarray(answers["age_years"], "float32")[:, np.newaxis]
-        logs = -0.5 * (distance / np.float32(6)) ** 2
+        logs = log_curves_around(answers["age_years"])
     low, high = [], []
     for start in range(0, len(logs), 50_000):
         sums = np.cumsum(found.calibration.ages(logs[start : start + 50_000]), axis=1)

@@ -7,7 +7,7 @@ https://doi.org/10.1109/CVPRW.2015.7301352) and of FairFace (https://arxiv.org/a
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.labels import with_age_ranges
+from imdb_wiki.labels import age_errors_years, with_age_ranges
 
 
 def ranges_in(frame: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def bin_table(
                 {
                     "exact": exact,
                     "one_off": exact | nearest[of_row, labels] | nearest[of_row, labels + 2],
-                    "error_years": np.abs(answered - answered.clip(low, high)),
+                    "error_years": age_errors_years(answered, low, high),
                     "constant_exact": labels == constant,
                     "constant_one_off": np.abs(labels - constant) <= 1,
                 },

@@ -3,7 +3,13 @@
 import sys
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
+from imdb_wiki.command import (
+    OneLineParser,
+    add_folders_argument,
+    add_left_out_argument,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.evaluation.evaluate import interval_constants_of, look_first, write_evaluation
 from imdb_wiki.evaluation.text import summary
 from imdb_wiki.labels import SPLIT_NAMES
@@ -30,19 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument_group("model and data").add_argument
     add("model", type=Path, metavar="MODEL", help="a .keras file, with its .json if there is one")
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py, pooled",
-    )
+    add_folders_argument(add)
     add("--split", choices=SPLIT_NAMES, default="test", help="which part of them is predicted")
-    add(
-        "--left_out",
-        type=Path,
-        metavar="FILE",
-        help="list of faces that are not read, left_out.csv of an audit (default: none)",
-    )
+    add_left_out_argument(add)
     add = parser.add_argument_group("results").add_argument
     add(
         "--output_dir",

@@ -18,7 +18,13 @@ from imdb_wiki.evaluation.metrics import (
     cumulative_score,
     reliability,
 )
-from imdb_wiki.labels import GENDER_NAMES, MAX_AGE_YEARS, MIN_AGE_YEARS, with_age_ranges
+from imdb_wiki.labels import (
+    GENDER_NAMES,
+    MAX_AGE_YEARS,
+    MIN_AGE_YEARS,
+    age_errors_years,
+    with_age_ranges,
+)
 from imdb_wiki.plots.faces import age_text, draw_faces
 from imdb_wiki.plots.style import (
     BLUE,
@@ -275,7 +281,7 @@ def _by_age_error(table: pd.DataFrame) -> pd.DataFrame:
     table = with_age_ranges(table)
     table = table[table["age_low"].notna()]
     answers = table["predicted_age_years"]
-    errors = (answers - answers.clip(table["age_low"], table["age_high"])).abs()
+    errors = age_errors_years(answers, table["age_low"], table["age_high"])
     return table.iloc[errors.argsort(kind="stable")]
 
 

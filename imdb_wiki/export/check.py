@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from imdb_wiki.labels import age_errors_years
+
 RELATIVE_TOLERANCE = 1e-3  # of a float export's every answer; rounding alone makes about 1e-5
 # Smaller values are compared as if they had this size: a millionth of a probability is noise.
 RELATIVE_FLOORS = {"age_years": 1.0, "gender": 1e-3, "age_distribution": 1e-3}
@@ -85,7 +87,7 @@ def _age_check(wanted: dict, given: dict, rows: pd.DataFrame) -> Check:
     """Compares the age errors; `rows` have an age or a range."""
     ages = [answers["age_years"][rows.index, 0].astype("float64") for answers in (wanted, given)]
     low, high = rows["age_low"].to_numpy(), rows["age_high"].to_numpy()
-    errors = [np.abs(answer - answer.clip(low, high)) for answer in ages]  # years, (count,)
+    errors = [age_errors_years(answer, low, high) for answer in ages]  # years, (count,)
     loss, margin = _mean_and_margin(errors[1] - errors[0])
     change = np.abs(ages[1] - ages[0]).mean()
     text = (

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
+from imdb_wiki.command import (
+    OneLineParser,
+    add_folders_argument,
+    add_left_out_argument,
+    says_errors_in_one_line,
+    tell,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.fine_tuning.defaults import Choices
 from imdb_wiki.options import add_options, chosen_options
@@ -22,12 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         usage="%(prog)s PREPARED_DIR [PREPARED_DIR ...] --run_dir DIR [options]",
     )
     add = parser.add_argument_group("data and result").add_argument
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py; of whole photos prepare with --faces detect",
-    )
+    add_folders_argument(add, "; of whole photos prepare with --faces detect")
     add(
         "--run_dir",
         type=Path,
@@ -35,12 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         help="folder for model.keras, its .json and the report",
     )
-    add(
-        "--left_out",
-        type=Path,
-        metavar="FILE",
-        help="list of faces that are not read, left_out.csv of an audit (default: none)",
-    )
+    add_left_out_argument(add)
     add = parser.add_argument_group("the network before").add_argument
     add(
         "--start_from",

@@ -22,7 +22,7 @@ from imdb_wiki.evaluation.metrics import bootstrap_interval, people_of
 from imdb_wiki.export.shipping import model_files, model_paths
 from imdb_wiki.files import Kind, parse_json, refuse_foreign, write_together
 from imdb_wiki.fine_tuning.defaults import Choices, recipe_for
-from imdb_wiki.labels import with_age_ranges
+from imdb_wiki.labels import age_errors_years, with_age_ranges
 from imdb_wiki.models.answers import predict
 from imdb_wiki.models.description import find_description, read_description
 from imdb_wiki.models.files import load_model
@@ -67,7 +67,7 @@ def changes(frame: pd.DataFrame, before: dict, after: dict) -> dict[str, Change]
     low, high = frame["age_low"].to_numpy(), frame["age_high"].to_numpy()
 
     def age_errors(answers: dict) -> np.ndarray:
-        return np.abs(answers["age_years"] - np.clip(answers["age_years"], low, high))[has_age]
+        return age_errors_years(answers["age_years"], low, high)[has_age]
 
     def hits(answers: dict) -> np.ndarray:
         return (answers["gender"].argmax(axis=1) == frame["gender"].to_numpy())[has_gender]

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from imdb_wiki.files import Kind, refuse_foreign, write_whole
-from imdb_wiki.layout import LEFT_OUT_COLUMNS, PROBABLY_WRONG
+from imdb_wiki.files import refuse_foreign, write_whole
 from imdb_wiki.review.decisions import NOT_A_FACE, RIGHT, WRONG, Decision
 from imdb_wiki.review.suspects import Key, Suspects
+from imdb_wiki.split_tables import (
+    LEFT_OUT_COLUMNS,
+    LEFT_OUT_FILE,
+    LEFT_OUT_KIND,
+    PROBABLY_WRONG,
+)
 
-LEFT_OUT_NAME = "left_out.csv"
 DECIDED_WRONG, DECIDED_NO_FACE = "decided_wrong", "decided_not_a_face"
 REASONS = {WRONG: DECIDED_WRONG, NOT_A_FACE: DECIDED_NO_FACE}
-KIND = Kind("list of faces to leave out", (",".join(LEFT_OUT_COLUMNS).encode(),))
 Row = tuple[str, str, str, str, str]  # of `LEFT_OUT_COLUMNS`
 
 
@@ -55,8 +58,8 @@ def write_left_out(folder: Path, rows: Iterable[Row]) -> Path:
         InputError: Another file has its name.
         OSError: It cannot be written; an older one is as it was.
     """
-    path = folder / LEFT_OUT_NAME
-    refuse_foreign(path, KIND)
+    path = folder / LEFT_OUT_FILE
+    refuse_foreign(path, LEFT_OUT_KIND)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([LEFT_OUT_COLUMNS, *rows])
     write_whole(path, text.getvalue())

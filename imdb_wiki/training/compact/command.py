@@ -6,7 +6,13 @@ answered before it.
 
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
+from imdb_wiki.command import (
+    OneLineParser,
+    add_folders_argument,
+    add_left_out_argument,
+    says_errors_in_one_line,
+    tell,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.training.compact.recipe import add_recipe_arguments, recipe_of
@@ -23,12 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="A SHARE is a number from 0 to 1; 0|1 turns something off or on.",
     )
     add = parser.add_argument_group("data and result").add_argument
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py",
-    )
+    add_folders_argument(add)
     add(
         "--run_dir",
         type=Path,
@@ -36,12 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         help="folder that the training writes to; at the end it holds model.keras",
     )
-    add(
-        "--left_out",
-        type=Path,
-        metavar="FILE",
-        help="list of faces that are not read, left_out.csv of an audit (default: none)",
-    )
+    add_left_out_argument(add)
     add_recipe_arguments(parser)
     options = vars(parser.parse_args(arguments))
     folders = options["prepared_dirs"]
