@@ -122,6 +122,10 @@ def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
         ({"steps": [{"data": {"a": 1}, "epoch": 3}]}, "step 1: epoch is not known"),
         ({"steps": [{"data": {"a": 1}, "epochs": 0}]}, "step 1: epochs"),
         ({"steps": [{"data": {"a": 1}, "start_from": "the step before"}]}, "no step before"),
+        (
+            {"steps": [{"data": {"a": 1}, "teacher": "the step before", "teacher_weight": 1}]},
+            "no step before",
+        ),
         ({"steps": [{"data": {"a": 1}, "augmentation": {"flop": 1}}]}, "flop is not known"),
         ({"steps": [{"data": {"a": 1}, "augmentation": 3}]}, "augmentation is not"),
         ({"data": {}}, "data is not a list"),
@@ -145,7 +149,7 @@ def test_what_is_no_chain_is_one_line(tmp_path, text):
 
 
 def test_a_folder_that_is_not_prepared_is_said_before_anything(tmp_path, content, monkeypatch):
-    monkeypatch.setattr(command, "start_tensorflow", lambda: pytest.fail("too late"))
+    monkeypatch.setattr(command, "start_tensorflow", lambda **_: pytest.fail("too late"))
     (tmp_path / "b/val.csv").unlink()
     path = written(tmp_path, content)
     assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "b holds no val.csv")
@@ -155,7 +159,8 @@ def test_the_included_networks_chain_ends_with_the_training_that_its_description
     chain = read_chain(REPOSITORY / "models/compact.recipe.json")
     said = json.loads((REPOSITORY / "models/compact.json").read_text())["training"]
     recipe = json.loads(json.dumps(asdict(chain.steps[-1].recipe("x.keras"))))
-    others = {"start_from", "tasks"}  # a path of its time, and younger than the training
+    # a path of its time, and what is younger than the training
+    others = {"start_from", "tasks", "teacher", "gender_teacher_weight"}
     assert {name: said[name] for name in recipe.keys() - others} == {
         name: recipe[name] for name in recipe.keys() - others
     }

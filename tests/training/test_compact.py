@@ -23,7 +23,7 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.training.compact import state as compact_state
 from imdb_wiki.training.compact import train as compact_training
-from imdb_wiki.training.compact.age_labels import age_bells
+from imdb_wiki.training.compact.age_labels import age_bells, with_targets
 from imdb_wiki.training.compact.augmentation import Augmentation, augment
 from imdb_wiki.training.compact.batches import (
     epoch_rows,
@@ -33,7 +33,7 @@ from imdb_wiki.training.compact.batches import (
     training_batches,
 )
 from imdb_wiki.training.compact.command import main
-from imdb_wiki.training.compact.losses import smoothed_cross_entropy
+from imdb_wiki.training.compact.losses import gender_accuracy, smoothed_cross_entropy
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from tests.conftest import REPOSITORY
@@ -219,6 +219,45 @@ def test_a_second_training_starts_from_the_first_whose_answers_count_as_labels(
     # Started again it needs the first network no more.
     (tmp_path / "first.keras").unlink()
     train_compact([prepared_dir], tmp_path / "still", still, verbose=0)
+
+
+def test_a_teacher_has_its_share_of_gender_labels():
+    recipe = replace(SMALL, teacher="large.keras", gender_teacher_weight=0.25)
+    answers = np.zeros((3, 102), "float32")
+    answers[:, -1] = [0.9, 0.2, 0.6]  # of male
+    labels = with_targets({"gender": tf.constant([[1], [1], [0]])}, recipe, tf.constant(answers))
+    wanted = np.array([0.975, 0.8, 0.15])  # ¾ label and ¼ teacher
+    assert labels["gender"].numpy() == pytest.approx(np.stack([[1, 1, 0], wanted], axis=1))
+    given = np.array([[0.3, 0.7], [0.6, 0.4], [0.8, 0.2]], "float32")
+    losses = smoothed_cross_entropy(0.1)(labels["gender"], given).numpy()
+    wanted = 0.9 * wanted + 0.05
+    expected = -(wanted * np.log(given[:, 1]) + (1 - wanted) * np.log(given[:, 0]))
+    assert losses == pytest.approx(expected, rel=1e-5)
+    accuracy = gender_accuracy("accuracy")  # goes by the labels alone
+    accuracy.update_state(labels["gender"], given)
+    assert float(accuracy.result()) == pytest.approx(2 / 3)
+
+
+def test_another_network_may_teach_one_that_starts_from_nothing(prepared_dir, tmp_path):
+    teacher = compact_cnn(40, stem_filters=6, stage_filters=(12, 8), stage_blocks=(1, 1))
+    save_model(teacher, tmp_path / "teacher.keras")
+    recipe = replace(
+        SMALL,
+        epochs=1,
+        warm_up_epochs=0.5,
+        teacher=str(tmp_path / "teacher.keras"),
+        teacher_weight=0.5,
+        gender_teacher_weight=0.5,
+    )
+    network = train_compact([prepared_dir], tmp_path / "run", recipe, verbose=0)
+    assert network.count_params() < teacher.count_params()
+    frame = read_split(prepared_dir, "train")
+    taught, answers = np.load(tmp_path / "run" / "teacher.npy"), predict(teacher, frame)
+    assert taught[:, :-1] == pytest.approx(answers["age_distribution"], abs=1e-5)
+    assert taught[:, -1] == pytest.approx(answers["gender"][:, 1], abs=1e-5)
+    save_model(compact_cnn(40, tasks=("age",)), tmp_path / "teacher.keras")
+    with pytest.raises(InputError, match=r"teacher\.keras teaches no gender"):
+        train_compact([prepared_dir], tmp_path / "other", recipe, verbose=0)
 
 
 def test_a_teacher_answers_by_the_mean_over_views(prepared_dir, tmp_path):

@@ -26,7 +26,9 @@ WRONG_AND_RIGHT = {
     "squeeze": (["2", "True", "-1"], ["0", "1"]),
     "dropout": (["1", "-0.1", "1.5", "nan"], ["0", "0.99"]),
     "start_from": ([], ["a.keras"]),
+    "teacher": (["a.keras"], [""]),  # alone it teaches nothing
     "teacher_weight": (["1.1", "-0.1"], ["0"]),
+    "gender_teacher_weight": (["1.1", "-0.1"], ["0"]),
     "teacher_views": (["-1", "1.5", "1001"], ["0"]),
     "start_share": (["1.1", "-0.1"], ["0"]),
     "image_size": (["0", "-32", "31", "4097", "64.5"], ["32", "4096"]),
@@ -78,7 +80,7 @@ def trained(tmp_path, monkeypatch) -> list[Recipe]:
     training.MODEL_FILE = "model.keras"
     training.train_compact = lambda folders, run_dir, recipe, **_: recipes.append(recipe)
     monkeypatch.setitem(sys.modules, "imdb_wiki.training.compact.train", training)
-    monkeypatch.setattr("imdb_wiki.training.compact.command.start_tensorflow", lambda: None)
+    monkeypatch.setattr("imdb_wiki.training.compact.command.start_tensorflow", lambda **_: None)
     return recipes
 
 
@@ -126,6 +128,14 @@ def test_what_are_no_shares_is_refused_in_python(value):
         Recipe(folder_shares=value)
 
 
+@pytest.mark.parametrize(
+    ("task", "weight"), [("age", "gender_teacher_weight"), ("gender", "teacher_weight")]
+)
+def test_a_teacher_of_what_is_not_learnt_is_refused(task, weight):
+    with pytest.raises(InputError, match=f"{weight} is for"):
+        Recipe(tasks=(task,), teacher="a.keras", **{weight: 0.5})
+
+
 def test_numbers_of_numpy_and_paths_become_what_json_holds():
     recipe = Recipe(
         epochs=np.int64(3),
@@ -152,6 +162,8 @@ def test_numbers_of_numpy_and_paths_become_what_json_holds():
         ({"image_size": 128, "source_size": 112}, "source_size, 112, is smaller than image_size"),
         ({"epochs": 2, "warm_up_epochs": 2}, "warm_up_epochs, 2, must be fewer than epochs, 2"),
         ({"teacher_weight": 0.5}, "teacher_weight needs start_from"),
+        ({"gender_teacher_weight": 0.5}, "gender_teacher_weight needs start_from or teacher"),
+        ({"teacher": "a.keras"}, "teacher needs a teacher_weight or gender_teacher_weight"),
         ({"start_share": 0.5}, "start_share needs start_from"),
         ({"start_from": "a.keras", "teacher_views": 2}, "teacher_views needs a teacher_weight"),
         (
@@ -237,7 +249,7 @@ def test_the_least_image_size_is_the_networks_own():
     from imdb_wiki.networks.compact import compact_cnn
     from imdb_wiki.networks.transfer import TRANSFER_BACKBONES, transfer_network
 
-    assert set(NETWORKS) == {"compact_cnn", *TRANSFER_BACKBONES}
+    assert set(NETWORKS) == {"compact_cnn", "large_cnn", *TRANSFER_BACKBONES}
     least = NETWORKS["compact_cnn"].least_image_side_pixels
     assert compact_cnn(least).input_shape == (None, least, least, 3)
     with pytest.raises(ValueError, match=str(least)):
