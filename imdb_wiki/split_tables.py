@@ -77,9 +77,6 @@ def read_split(
 def without_listed(frame: pd.DataFrame, split: str, left_out: str | PathLike) -> pd.DataFrame:
     """Leaves out the faces that a list names.
 
-    A face is the same if the file's name in its folder is, and where both say from which photo it
-    was made, that: another data set's folder may have the same names.
-
     Args:
         frame: Rows of `read_split`.
         split: Of `read_split`.
@@ -90,20 +87,10 @@ def without_listed(frame: pd.DataFrame, split: str, left_out: str | PathLike) ->
             leaves nothing of the split.
     """
     path = Path(left_out)
-    try:
-        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
-        raise InputError(f"{path} cannot be read: {error}") from error
-    needed = ("filename", "wrong_probability")
-    if not set(needed) <= set(listed):
-        raise InputError(
-            f"{path} is no list of faces to leave out: it lacks one of {', '.join(needed)}"
-        )
-    keys = ["filename", "source"] if "source" in listed and "source" in frame else ["filename"]
-    named = pd.MultiIndex.from_frame(listed[keys])
-    there = pd.MultiIndex.from_frame(frame[keys].astype(str)).isin(named)
+    listed = read_listed(path, "list of faces to leave out")
+    names = naming_columns(listed, frame)
+    named = pd.MultiIndex.from_frame(listed[names])
+    there = pd.MultiIndex.from_frame(frame[names].astype(str)).isin(named)
     # The preparation's file names begin with their split.
     if not there.any() and listed["filename"].str.startswith(f"{split}/").any():
         raise InputError(
@@ -112,6 +99,37 @@ def without_listed(frame: pd.DataFrame, split: str, left_out: str | PathLike) ->
     if there.all():
         raise InputError(f"{path} leaves no face of the {split} split")
     return frame[~there].reset_index(drop=True)
+
+
+def read_listed(path: Path, what: str) -> pd.DataFrame:
+    """Reads what an audit or a review wrote about faces, all of it as texts.
+
+    Args:
+        path: A CSV with the columns `filename`, `wrong_probability` and perhaps `source`.
+        what: What the message calls such a file.
+
+    Raises:
+        InputError: The file cannot be read, or lacks one of these columns.
+    """
+    try:
+        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
+        raise InputError(f"{path} cannot be read: {error}") from error
+    needed = ("filename", "wrong_probability")
+    if not set(needed) <= set(listed):
+        raise InputError(f"{path} is no {what}: it lacks one of {', '.join(needed)}")
+    return listed
+
+
+def naming_columns(listed: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
+    """The columns by which a face is the same in a list and in a split.
+
+    The file's name in its folder, and where both say from which photo it was made, that: another
+    data set's folder may have the same names.
+    """
+    return ["filename", "source"] if "source" in listed and "source" in frame else ["filename"]
 
 
 def has_labels_of(frame: pd.DataFrame, task: str) -> bool:

@@ -30,6 +30,9 @@ EVALUATION_FIGURES = [
 ]
 
 
+SUSPECTS = 4  # training faces of each folder whose labels the audit suspects
+
+
 @pytest.fixture(scope="module")
 def notebook():
     return nbformat.read(NOTEBOOK, as_version=4)
@@ -72,6 +75,12 @@ def small(tmp_path_factory):
         counts = {"train": 24, "val": 12, "test": 11}
         prepared = write_prepared(folder / f"prepared{number}", counts, seed=number)
         (prepared / "rejects.csv").write_text("source,rule,detail\n00/a.jpg,no_face,\n")
+    # Both folders have the same names: each row is a face in each of them.
+    audited = pd.read_csv(folder / "prepared0/train.csv")
+    probabilities = np.where(np.arange(len(audited)) < SUSPECTS, 0.95, 0.01)
+    said = {"wrong_probability": probabilities, "predicted_age_years": 30.5}
+    (folder / "audit").mkdir()
+    audited.assign(folder="a", **said).to_csv(folder / "audit/suspects.csv", index=False)
     return folder, {
         "PREPARED_DIRS": [str(folder / "prepared0"), str(folder / "prepared1")],
         "RUN_DIR": str(folder / "run"),
@@ -91,6 +100,7 @@ def executed(notebook, small):
     folder, chosen = small
     first = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), chosen)
     edited = {"SEED": 1, "READ_TEST_SPLIT": True, "COMPACT_MODEL": "models/compact.keras"}
+    edited["AUDIT_DIR"] = str(folder / "audit")
     second = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), {**chosen, **edited})
     again = second.cells[constants_cell(second) :]
     for number, cell in enumerate(again):
@@ -126,7 +136,7 @@ def test_each_figure_is_shown_as_a_picture(executed, small):
     # Validation shows all figures of an evaluation, the compact network one, the test split all.
     shown = len(DATA_FIGURES) + len(["training_curves", "use", "compact"]) + len(EVALUATION_FIGURES)
     assert len(pictures(first)) == shown
-    assert len(pictures(second)) == shown + len(EVALUATION_FIGURES)
+    assert len(pictures(second)) == shown + len(["suspects"]) + len(EVALUATION_FIGURES)
     for picture in pictures(first) + pictures(second):
         assert picture.shape[1] >= 300
         assert len(np.unique(picture)) > 2, "an empty picture"
@@ -192,6 +202,20 @@ def test_the_compact_network_is_trained_or_taken(executed, small):
     assert trained["count"] == 24 and "age_interval_coverage" in trained
     assert (small[0] / "run" / "compact" / "model.keras").is_file()
     assert not (small[0] / "run-2" / "compact").exists()
+
+
+def test_an_audits_suspects_are_shown_and_left_out_of_a_second_training(executed, small):
+    first, second = (text_of(cells) for cells in executed)
+    assert "no audit: AUDIT_DIR names none" in first
+    assert not (small[0] / "run/without_suspects").exists()
+    assert f"{2 * SUSPECTS} of 48 training faces are suspects" in second
+    assert (small[0] / "run-2/figures/suspects.png").is_file()
+    history = pd.read_csv(small[0] / "run-2/without_suspects/history.csv")
+    assert len(history) == 2
+    # Another training than the first, and both beside each other.
+    assert history["loss"][0] != pd.read_csv(small[0] / "run-2/history.csv")["loss"][0]
+    assert re.search(r"all training faces +without suspects +difference", second)
+    assert re.search(r"age error +\d+\.\d\d years +\d+\.\d\d years +[+-]", second)
 
 
 @pytest.mark.parametrize("task", ["age", pytest.param("gender", marks=pytest.mark.long)])

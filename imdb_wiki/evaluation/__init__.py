@@ -7,6 +7,7 @@ __getattr__ = lazy_names(
     {
         "models.answers": "predict",
         "models.files": "load_model",
+        "evaluation.comparison": "change_table changes",
         "evaluation.evaluate": "interval_constants_of write_evaluation",
         "evaluation.metrics": "age_mae_years median_age_error_years score",
         "evaluation.text": "beside_constant_answers group_table summary",

@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator
 
-_MEASURES = {  # name: title, how the numbers are written, how the difference is
-    "age_error_years": ("age error", "{:.2f} years", "{:+.2f}"),
-    "gender_accuracy": ("gender right", "{:.1%}", "{:+.1%}"),
-}
+from imdb_wiki.evaluation.comparison import MEASURES
 
 
 def report_lines(report: dict) -> Iterator[str]:
@@ -21,7 +18,7 @@ def report_lines(report: dict) -> Iterator[str]:
     )
     for place, measures in report["changes"].items():
         where = "the new" if place == "new" else f"{place}'s"
-        for name, (title, form, difference) in _MEASURES.items():
+        for name, (title, form, difference) in MEASURES.items():
             if name not in measures:
                 continue
             change = measures[name]
@@ -37,7 +34,7 @@ def report_lines(report: dict) -> Iterator[str]:
 def _advice(report: dict) -> Iterator[str]:
     """Says when nothing has changed for sure, and what could be done."""
     measures = report["changes"]["new"]
-    known = [measures[name] for name in _MEASURES if name in measures]
+    known = [measures[name] for name in MEASURES if name in measures]
     if report["start_share"] == 1:
         yield (
             f"nothing has changed: {report['train_count']:,} faces are too few to make the network "

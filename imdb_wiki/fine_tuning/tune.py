@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation.metrics import bootstrap_interval, people_of
+from imdb_wiki.evaluation.comparison import changes
 from imdb_wiki.export.shipping import model_files, model_paths
 from imdb_wiki.files import Kind, parse_json, refuse_foreign, write_together
 from imdb_wiki.fine_tuning.defaults import Choices, recipe_for
-from imdb_wiki.labels import age_errors_years, with_age_ranges
 from imdb_wiki.models.answers import predict
 from imdb_wiki.models.description import find_description, read_description
 from imdb_wiki.models.files import load_model
@@ -37,51 +35,6 @@ REPORT_FILE = "fine_tuning.json"
 REPORT_KIND = Kind("report of a fine-tuning", (b'"start_shares"',))
 # Shares of the old weights that are tried: 0 is the trained network, 1 the old one.
 START_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-
-class Change(NamedTuple):
-    """How a measure of the same faces has changed, with the 95% interval of the difference."""
-
-    before: float
-    after: float
-    low: float
-    high: float
-
-
-def changes(frame: pd.DataFrame, before: dict, after: dict) -> dict[str, Change]:
-    """Compares two networks' answers face by face.
-
-    Args:
-        frame: Rows of `read_split`.
-        before: Of `predict`, for these rows.
-        after: Of another network.
-
-    Returns:
-        `age_error_years` (from a range, the distance) and `gender_accuracy`, where there are labels
-        and both networks answer.
-    """
-    frame = with_age_ranges(frame)
-    people = people_of(frame)
-    found = {}
-    has_age, has_gender = frame["age_low"].notna().to_numpy(), frame["gender"].notna().to_numpy()
-    low, high = frame["age_low"].to_numpy(), frame["age_high"].to_numpy()
-
-    def age_errors(answers: dict) -> np.ndarray:
-        return age_errors_years(answers["age_years"], low, high)[has_age]
-
-    def hits(answers: dict) -> np.ndarray:
-        return (answers["gender"].argmax(axis=1) == frame["gender"].to_numpy())[has_gender]
-
-    for name, output, measure, has in (
-        ("age_error_years", "age_years", age_errors, has_age),
-        ("gender_accuracy", "gender", hits, has_gender),
-    ):
-        if has.any() and output in before and output in after:
-            values = [measure(answers).astype("float64") for answers in (before, after)]
-            low_end, high_end = bootstrap_interval(values[1] - values[0], people[has])
-            means = [float(value.mean()) for value in values]
-            found[name] = Change(means[0], means[1], low_end, high_end)
-    return found
 
 
 def fine_tune(
