@@ -101,6 +101,47 @@ def read_split_list(path: Path) -> dict[str, set[str]]:
         raise InputError(f"{path}: not a list of a split's photos") from error
 
 
+def is_published_split(path: Path) -> bool:
+    """Whether a split file is a table of all photos, as authors publish them, and no list."""
+    return path.suffix.lower() == ".csv"
+
+
+def read_published_split(path: Path) -> dict[str, str]:
+    """Reads a split that somebody has published: a CSV with the columns `file` and `split`.
+
+    Args:
+        path: Its file; the splits are called train, val and test.
+
+    Returns:
+        The split of each photo, by the file name without folders.
+
+    Raises:
+        InputError: It cannot be read, lacks a column, names another split, names a photo twice or
+            leaves train or test empty.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not {"file", "split"} <= set(table):
+        raise InputError(f"{path}: it lacks one of the columns file, split")
+    others = table[~table["split"].isin(SPLIT_NAMES)]
+    if len(others):
+        raise InputError(
+            f"{path}, line {others.index[0] + 2}: the split {others['split'].iloc[0]!r} is none of "
+            f"{', '.join(SPLIT_NAMES)}"
+        )
+    names = file_names(table["file"])
+    if names.duplicated().any():
+        raise InputError(f"{path}: it names {names[names.duplicated()].iloc[0]} twice")
+    for split in ("train", "test"):
+        if split not in set(table["split"]):
+            raise InputError(f"{path}: it names no photo for {split}")
+    return dict(zip(names, table["split"], strict=True))
+
+
 def warning_of_seen_faces(path: str | Path, frame: pd.DataFrame) -> str:
     """Warns if a split holds faces that the model may have been trained on.
 

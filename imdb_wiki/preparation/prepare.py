@@ -47,7 +47,12 @@ from imdb_wiki.preparation.splits import (
     split_groups,
     split_shares,
 )
-from imdb_wiki.split_lists import is_listed, read_split_list
+from imdb_wiki.split_lists import (
+    is_listed,
+    is_published_split,
+    read_published_split,
+    read_split_list,
+)
 
 # Small enough that little is lost when a run is killed and all workers end together, large enough
 # that handing a chunk over costs nothing beside its work.
@@ -83,7 +88,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
         InputError: something in the input or the output folder makes it impossible.
         OSError: a file cannot be written.
     """
-    listed = read_split_list(settings.split_file) if settings.split_file else None
+    listed = published = None
+    if settings.split_file and is_published_split(settings.split_file):
+        published = read_published_split(settings.split_file)
+    elif settings.split_file:
+        listed = read_split_list(settings.split_file)
     _refuse_nested_folders(settings)
     journal = Journal(settings.output_dir, settings.deciding(), settings.overwrite)
     if journal.finished:
@@ -117,6 +126,9 @@ def prepare(settings: Settings) -> dict[str, Any]:
             photos, (table, passed_over, notes) = inputs or _read(
                 settings, _draw_sample(journal, settings.seed)
             )
+            if published is not None:
+                official = file_names(table["source"]).map(published).fillna("")
+                table = table.assign(official_split=official)
             journal.check_table(_fingerprint(table))
         try:
             report = _prepare_table(table, photos, crops_of, listed, journal, settings, seconds)
@@ -325,6 +337,16 @@ def _refuse_other_list(sources: pd.Series, listed: dict[str, set[str]], settings
             )
 
 
+def _val_of_train(train: pd.DataFrame, groups: np.ndarray, settings: Settings) -> np.ndarray:
+    """Draws val from the train of a published split that has none: 1 for its rows, 0 for others.
+
+    Its share is what it has of train and val otherwise.
+    """
+    rest = 1 - settings.split_ratio - settings.test_ratio
+    share = max(rest, 0) / (settings.split_ratio + max(rest, 0))
+    return split_groups(groups, file_names(train["source"]), (1 - share, share), settings.seed)
+
+
 def _split(
     table: pd.DataFrame,
     kept: pd.DataFrame,
@@ -337,10 +359,13 @@ def _split(
     if listed is not None:
         wanted, reason = list(SPLIT_NAMES), f"of those that {settings.split_file} lists"
         split = listed_splits(groups, kept["source"], listed)
-    elif settings.split_by == "official":
+    elif settings.split_by == "official" or settings.split_file:
         wanted = [name for name in SPLIT_NAMES if (table["official_split"] == name).any()]
         reason = "as the data set deals its photos"
         split = official_splits(groups, kept["official_split"], wanted)
+        if settings.split_file and "val" not in wanted:
+            wanted, split = list(SPLIT_NAMES), split * 2  # 0 train, 2 test
+            split[split == 0] = _val_of_train(kept[split == 0], groups[split == 0], settings)
     else:
         shares = split_shares(settings.split_ratio, settings.test_ratio)
         wanted = list(shares)

@@ -44,6 +44,12 @@ def _bad_name(table: pd.DataFrame, settings: Settings):
     return table.get("bad_name", pd.Series(False, table.index)), ""
 
 
+@rule("not_listed")
+def _not_listed(table: pd.DataFrame, settings: Settings):
+    """A published split (`--split_file` of all photos) says which ones there are."""
+    return table.get("official_split", pd.Series("train", table.index)) == "", ""
+
+
 @rule("no_face")
 def _no_face(table: pd.DataFrame, settings: Settings):
     score = table["face_score"]

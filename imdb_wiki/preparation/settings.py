@@ -163,8 +163,8 @@ class Settings:
         None,
         Path,
         "FILE",
-        "a list of the photos of val and test, which decides instead of shares and seed "
-        "(default: none)",
+        "a list of the photos of val and test, which decides instead of shares and seed; or a CSV "
+        "of all photos with the columns file and split, as authors publish them (default: none)",
         _SPLITS,
     )
     seed: int = option(
