@@ -220,6 +220,16 @@ def _read_one(prepared_dir: Path, split: str, incomplete: bool) -> pd.DataFrame:
                 "labels, cannot be used here"
             )
         frame[name] = numbers.astype("float64" if empty.any() else "int32")
+    if "weight" in frame:
+        weights = pd.to_numeric(frame["weight"], errors="coerce")
+        bad = ~weights.between(0, 1)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise InputError(
+                f"{csv_path}, line {row + 2}: weight is {str(frame['weight'].iloc[row])!r}, not a "
+                "number from 0 to 1"
+            )
+        frame["weight"] = weights
     if incomplete:
         frame = _checked_ranges(with_age_ranges(frame), csv_path)
     crop_dir = prepared_dir.resolve() / "crop"
@@ -247,22 +257,25 @@ def has_plain_labels(frame: pd.DataFrame, tasks: Sequence[str] = TASKS) -> bool:
     labels, known = labels_and_known(frame)
     outputs = [TASK_OUTPUTS[task] for task in tasks]
     has_ranges = "age" in tasks and labels["age_years"].shape[1] > 1
-    return not has_ranges and all(known[name].all() for name in outputs)
+    return not has_ranges and all((known[name] == 1).all() for name in outputs)
 
 
 def labels_and_known(frame: pd.DataFrame) -> tuple[dict, dict]:
-    """Labels for a network, and whether each is known, both by output.
+    """Labels for a network, and how much each counts, both by output.
 
-    An unknown age is the range of all ages, (count, 2), an unknown gender any number, (count, 1).
+    An unknown age is the range of all ages, (count, 2), an unknown gender any number, (count, 1);
+    they count 0. Others count 1, or what the face's column `weight` says, from 0 to 1.
     """
     ends = with_age_ranges(frame)[["age_low", "age_high"]].to_numpy("float32")  # (count, 2)
     is_known = {
         "age_years": ~np.isnan(ends[:, 0]),
         "gender": frame["gender"].notna().to_numpy(),
     }  # each (count,)
+    weight = frame["weight"].to_numpy("float32") if "weight" in frame else 1
     if (ends[:, 0] == ends[:, 1]).all():
         ages = ends[:, :1]  # (count, 1)
     else:
         ages = np.where(is_known["age_years"][:, np.newaxis], ends, (MIN_AGE_YEARS, MAX_AGE_YEARS))
     gender = frame["gender"].fillna(FEMALE).to_numpy("int32")[:, np.newaxis]  # (count, 1)
-    return {"age_years": ages.astype("float32"), "gender": gender}, is_known
+    counts = {name: known * weight for name, known in is_known.items()}
+    return {"age_years": ages.astype("float32"), "gender": gender}, counts

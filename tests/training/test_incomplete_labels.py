@@ -19,7 +19,11 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.results.runs import run_row
 from imdb_wiki.training.compact import train as compact_train
-from imdb_wiki.training.compact.age_labels import age_bells, with_targets
+from imdb_wiki.training.compact.age_labels import (
+    age_bells,
+    with_distribution_weight,
+    with_targets,
+)
 from imdb_wiki.training.compact.batches import training_batches
 from imdb_wiki.training.compact.losses import age_distribution_loss
 from imdb_wiki.training.compact.recipe import Recipe
@@ -91,6 +95,30 @@ def test_a_range_is_the_likelihood_of_its_years_and_an_unknown_age_costs_nothing
     # d −ln P(range) / d logit = share − share within the range, by hand
     within = np.where((np.arange(101) >= 20) & (np.arange(101) < 30), shares[0], 0)
     assert gradients[0] == pytest.approx(shares[0] - within / within.sum(), abs=1e-6)
+
+
+def test_a_face_counts_as_much_as_its_weight_says(tmp_path):
+    folder = write_prepared(tmp_path, {"train": 4, "val": 4})
+    table = pd.read_csv(folder / "train.csv").assign(weight=[1, 0.5, 0, 0.25])
+    table.to_csv(folder / "train.csv", index=False)
+    frame = read_split(folder, "train", incomplete=True)
+    recipe = replace(COMPACT, batch_size=4, source_size=32)
+    ((_, _, weights),) = training_batches(frame, recipe, 0)
+    assert set(weights) == {"age_years", "age_distribution", "gender"}
+    for name, values in weights.items():
+        assert sorted(values.numpy()) == [0, 0.25, 0.5, 1], name
+    ((_, labels, *none),) = training_batches(frame.drop(columns="weight"), recipe, 0)
+    assert none == [] and labels["gender"].shape == (4, 1)
+    table.assign(weight=[1, 2, 0, 0]).to_csv(folder / "train.csv", index=False)
+    with pytest.raises(InputError, match=r"train\.csv, line 3: weight is '2', not a number"):
+        read_split(folder, "train")
+
+
+def test_unknown_ages_count_as_their_faces_do():
+    weights = {"age_years": tf.constant([0.5, 0, 0]), "gender": tf.constant([0.5, 0.25, 0])}
+    ends = tf.constant([[20.0, 29], [0, 100], [33, 33]])
+    found = with_distribution_weight(weights, {"age_years": ends})
+    assert found["age_distribution"].numpy().tolist() == [0.5, 0.25, 0]
 
 
 def test_a_teacher_adds_to_a_range_and_teaches_unknown_ages():
@@ -238,7 +266,9 @@ def test_mixing_keeps_ranges_ranges_and_weights_with_their_images(frames):
         shares = labels["age_distribution"].numpy()[:, :101].sum(axis=1)
         assert ((shares > -1e-5) & (shares < 1 + 1e-5)).all()
         assert set(weights) == {"age_years", "gender", "age_distribution"}
-        assert (weights["age_distribution"].numpy() == 1).all()
+        known = weights["gender"].numpy() == 1  # with one label at least, as the other of the pair
+        assert (weights["age_distribution"].numpy()[known & known[::-1]] == 1).all()
+        assert known.any()
 
 
 def test_a_task_without_labels_is_refused_in_one_line(frames, tmp_path):

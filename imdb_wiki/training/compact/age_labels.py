@@ -5,7 +5,7 @@ In TensorFlow, because they are made beside the images, whatever Keras computes 
 
 import tensorflow as tf
 
-from imdb_wiki.labels import AGES_YEARS
+from imdb_wiki.labels import AGES_YEARS, MAX_AGE_YEARS, MIN_AGE_YEARS
 from imdb_wiki.training.compact.recipe import Recipe
 
 
@@ -70,3 +70,21 @@ def with_targets(labels: dict, recipe: Recipe, taught: tf.Tensor | None = None) 
         return labels | {"age_distribution": curves}
     years = (1 - teacher) * years_of_ranges(ends) * (1 - is_exact)
     return labels | {"age_distribution": tf.concat([curves, years], axis=1)}
+
+
+def with_distribution_weight(weights: dict | tf.Tensor, labels: dict) -> dict | tf.Tensor:
+    """Adds the weights of `age_distribution`: those of the age, and of unknown ages the face's.
+
+    The loss of a distribution knows itself which ages are unknown, and a teacher may know them. So
+    such a face counts as much as its gender does.
+
+    Args:
+        weights: Of `make_dataset`, by label; a tensor is of the images and stays as it is.
+        labels: Of `make_dataset`.
+    """
+    if not isinstance(weights, dict) or "age_years" not in weights:
+        return weights
+    ends, of_age = labels["age_years"], weights["age_years"]
+    is_unknown = (ends[:, 0] == MIN_AGE_YEARS) & (ends[:, -1] == MAX_AGE_YEARS)  # (batch,)
+    of_face = weights.get("gender", tf.ones_like(of_age))
+    return weights | {"age_distribution": tf.where(is_unknown, of_face, of_age)}

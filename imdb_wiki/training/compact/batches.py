@@ -14,7 +14,7 @@ from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.answers import predict
 from imdb_wiki.pipeline import make_dataset, named_broken_images
 from imdb_wiki.progress import StepProgress
-from imdb_wiki.training.compact.age_labels import with_targets
+from imdb_wiki.training.compact.age_labels import with_distribution_weight, with_targets
 from imdb_wiki.training.compact.augmentation import Augmentation, augment
 from imdb_wiki.training.compact.recipe import Recipe
 
@@ -48,17 +48,8 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 def labelled(recipe: Recipe, images: tf.Tensor, labels: dict, *weights: dict) -> tuple:
     """A batch of `make_dataset` with the targets of `with_targets`, and their weights."""
-    return images, with_targets(labels, recipe), *map(_with_weight, weights)
-
-
-def _with_weight(weights: dict | tf.Tensor) -> dict | tf.Tensor:
-    """Adds the weights of `age_distribution`, whose loss knows itself which ages are unknown.
-
-    A tensor is of the images: it holds for all of their labels.
-    """
-    if not isinstance(weights, dict) or "age_years" not in weights:
-        return weights
-    return weights | {"age_distribution": tf.ones_like(weights["age_years"])}
+    weights = [with_distribution_weight(one, labels) for one in weights]
+    return images, with_targets(labels, recipe), *weights
 
 
 def teachers_answers(
@@ -181,8 +172,9 @@ def training_batches(
         seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
         (images, labels, *weights), of_batch = batch if taught is not None else (batch, None)
         images = augment(images, size, seed, recipe.augmentation)
+        weights = [with_distribution_weight(one, labels) for one in weights]
         labels = with_targets(labels, recipe, of_batch)
-        changed = (images, labels, *map(_with_weight, weights))
+        changed = (images, labels, *weights)
         if recipe.mixing > 0:
             # a seed of its own, so that what is mixed says nothing of what was changed
             mixing_seed = tf.random.experimental.stateless_fold_in(seed, 1)

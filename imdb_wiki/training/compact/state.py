@@ -35,6 +35,7 @@ def digest_of_rows(*frames: pd.DataFrame) -> str:
         columns = ["filename", "age", "gender"]
         if not has_plain_labels(frame):
             columns += ["age_low", "age_high"]
+        columns += [name for name in ("weight",) if name in frame]
         digest.update(frame[columns].to_csv(index=False).encode())
     return digest.hexdigest()
 
