@@ -1,0 +1,156 @@
+"""Whether a training is better without the faces whose labels an audit suspects.
+
+    python benchmarks/without_suspects.py data/wiki --judged_by data/aaf --run_dir runs/without
+
+The training faces are audited by networks that have not learnt from them. Then the compact network
+is trained with each seed on (a) all of them, (b) those that are not suspected, (c) all but as many
+that are drawn at random, and (d) all, each counted by the probability that its labels are right.
+The validation and test faces of other data sets judge: the audit has not seen their labels. With
+`--exchanged 0.2` the labels of a fifth of the training faces are exchanged first. A stopped run
+goes on.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.audit import exchanged
+from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from imdb_wiki.labels import age_errors_years
+from imdb_wiki.tensorflow_start import start_tensorflow
+
+ARMS = {
+    "all": "(a) all",
+    "without": "(b) without the suspects",
+    "random": "(c) without as many at random",
+    "weighted": "(d) counted by probability",
+}
+COMPARED = [("without", "all"), ("without", "random"), ("weighted", "all"), ("weighted", "random")]
+
+
+def written_folder(folder: Path, prepared_dir: Path, train: pd.DataFrame) -> Path:
+    """A prepared folder of another one's crops and validation split, with these training rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "crop").exists():
+        (folder / "crop").symlink_to((prepared_dir / "crop").resolve())
+    train = train.drop(columns=["path", "folder", "split", "is_wrong", "is_clear"], errors="ignore")
+    whole = dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")
+    train.astype(whole).to_csv(folder / "train.csv", index=False)
+    (folder / "val.csv").write_bytes((prepared_dir / "val.csv").read_bytes())
+    return folder
+
+
+def arms_of(train: pd.DataFrame, wrong: np.ndarray, limit: float) -> dict[str, pd.DataFrame]:
+    """The training rows of each arm.
+
+    Args:
+        train: Rows of `read_split`.
+        wrong: How probably each row's labels are wrong, (count,).
+        limit: From which probability on a row is a suspect.
+    """
+    suspected = wrong >= limit
+    drawn = np.random.default_rng(0).permutation(len(train))[: suspected.sum()]
+    return {
+        "all": train,
+        "without": train[~suspected],
+        "random": train.drop(train.index[drawn]),
+        "weighted": train.assign(weight=np.round(1 - wrong, 4)),
+    }
+
+
+def errors_of(model, frame: pd.DataFrame) -> np.ndarray:
+    """Each face's age error in years and whether its gender is wrong, (2, count)."""
+    from imdb_wiki.models.answers import predict
+
+    answers = predict(model, frame)
+    years = age_errors_years(answers["age_years"], frame["age_low"], frame["age_high"])
+    return np.stack([years, answers["gender"].argmax(axis=1) != frame["gender"]]).astype("float64")
+
+
+@says_errors_in_one_line
+def main(arguments: list[str] | None = None) -> int:
+    """Audits, trains and prints a table; returns the exit code."""
+    parser = OneLineParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument_group("data and results").add_argument
+    add("prepared_dir", type=Path, metavar="PREPARED_DIR", help="the faces to train on")
+    add("--judged_by", nargs="+", required=True, metavar="PREPARED_DIR", help="other data sets")
+    add("--run_dir", type=Path, required=True, metavar="DIR", help="folder for all runs")
+    add = parser.add_argument_group("how it is measured").add_argument
+    share, probability = number(0, 1, below=True), number(0, 1, above=True)
+    add("--exchanged", type=share, default=0.0, metavar="SHARE", help="labels exchanged first")
+    add("--limit", type=probability, default=0.5, metavar="PROBABILITY", help="of a suspect")
+    add("--folds", type=whole_number(2), default=3, metavar="FOLDS", help="of the audit")
+    add("--epochs", type=whole_number(1), default=12, metavar="EPOCHS", help="of each training")
+    add("--image_size", type=whole_number(32), default=64, metavar="PIXELS", help="a side")
+    add("--seeds", type=whole_number(0), nargs="+", default=[0, 1, 2], metavar="SEED", help="seeds")
+    options = parser.parse_args(arguments)
+    start_tensorflow(may_use_jax=True)
+    from imdb_wiki.audit.run import run_audit
+    from imdb_wiki.audit.worst import suspects_in
+    from imdb_wiki.evaluation.metrics import bootstrap_interval, people_of
+    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.training import Augmentation, Recipe, train_compact
+
+    place = options.run_dir / f"exchanged-{options.exchanged:g}"
+    train = read_split(options.prepared_dir, "train", incomplete=True)
+    if options.exchanged:
+        train = exchanged(train, options.exchanged, seed=0)
+    audited = written_folder(place / "audited", options.prepared_dir, train)
+    facts = run_audit([str(audited)], place / "audit", None, options.folds, ["train"])
+    told = suspects_in(read_split(audited, "train", incomplete=True), place / "audit")
+    wrong = told["wrong_probability"].reindex(range(len(train)), fill_value=0.0).to_numpy()
+    arms = arms_of(train, wrong, options.limit)
+    print(
+        f"{len(train):,} faces, {facts['wrong_share']:.1%} estimated wrong; "
+        f"{len(train) - len(arms['without']):,} suspects",
+        flush=True,
+    )
+    recipe = Recipe(
+        image_size=options.image_size,
+        first_image_size=options.image_size,
+        epochs=options.epochs,
+        warm_up_epochs=min(1.0, options.epochs / 4),
+        average_momentum=0.99,
+        # another data set's faces are framed in another way
+        augmentation=Augmentation(zoom=0.4),
+    )
+    judges = {
+        folder: pd.concat([read_split(folder, s, incomplete=True) for s in ("val", "test")])
+        for folder in options.judged_by
+    }
+    errors: dict[tuple[str, str], list[np.ndarray]] = {}
+    for seed in options.seeds:
+        for arm, rows in arms.items():
+            folder = written_folder(place / arm, options.prepared_dir, rows)
+            run_dir = place / f"{arm}-seed-{seed}"
+            model = train_compact([folder], run_dir, dataclasses.replace(recipe, seed=seed))
+            for judge, frame in judges.items():
+                found = errors_of(model, frame.reset_index(drop=True))
+                errors.setdefault((judge, arm), []).append(found)
+                years, wrongly = found.mean(axis=1)
+                print(
+                    f"{judge}, {ARMS[arm]}, seed {seed}: {years:.2f} years, {1 - wrongly:.1%}",
+                    flush=True,
+                )
+    for judge, frame in judges.items():
+        people = people_of(frame)
+        means = {arm: np.mean(errors[judge, arm], axis=0) for arm in arms}  # (2, count)
+        for better, worse in COMPARED:
+            difference = means[better] - means[worse]
+            texts = []
+            for name, values, form in zip(
+                ("years", "gender wrong"), difference, ("+.2f", "+.2%"), strict=True
+            ):
+                low, high = bootstrap_interval(values, people)
+                texts.append(f"{values.mean():{form}} [{low:{form}} to {high:{form}}] {name}")
+            print(f"{judge}: {ARMS[better]} minus {ARMS[worse]}: {', '.join(texts)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
