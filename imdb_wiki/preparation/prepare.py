@@ -6,7 +6,7 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
-from imdb_wiki.parallel import in_chunks, started
+from imdb_wiki.parallel import in_chunks
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Job, Outcome, carried_bytes, make_crops
 from imdb_wiki.preparation.duplicates import contradicting, joined, same_picture_pairs
@@ -47,11 +47,9 @@ from imdb_wiki.preparation.splits import (
     split_groups,
     split_shares,
 )
+from imdb_wiki.preparation.workers import Workers, workers_of
 from imdb_wiki.split_lists import is_listed, read_split_list
 
-# Small enough that little is lost when a run is killed and all workers end together, large enough
-# that handing a chunk over costs nothing beside its work.
-PHOTOS_PER_CHUNK = 64
 _MAX_CARRIED_BYTES = 16_000_000  # photos of a compressed archive travel to the workers in memory
 
 
@@ -107,19 +105,20 @@ def prepare(settings: Settings) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         with _timed(seconds, "reading_table"):
             # They take a second to start, in which the table is read by another process.
-            crops_of = stack.enter_context(started(crop, settings.workers))
+            workers = stack.enter_context(workers_of(settings, crop))
             threading.Thread(target=_import_for_the_end).start()
             inputs = None
             if not settings.source.is_drawn:  # what cannot be read costs no earlier result
                 assert settings.photo_dir, "`Settings` refuses to do without, or fills it in"
                 inputs = _read(settings, settings.photo_dir)
             stack.enter_context(journal.begun())
+            workers.begin(journal)
             photos, (table, passed_over, notes) = inputs or _read(
                 settings, _draw_sample(journal, settings.seed)
             )
             journal.check_table(_fingerprint(table))
         try:
-            report = _prepare_table(table, photos, crops_of, listed, journal, settings, seconds)
+            report = _prepare_table(table, photos, workers, listed, journal, settings, seconds)
         except NothingLeftError:
             journal.give_up()
             raise
@@ -145,7 +144,7 @@ def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
 def _prepare_table(
     table: pd.DataFrame,
     photos: Photos,
-    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
+    workers: Workers,
     listed: dict[str, set[str]] | None,
     journal: Journal,
     settings: Settings,
@@ -161,7 +160,7 @@ def _prepare_table(
         table["crop_name"] = crop_names(table["source"])
         table["digest"], table["picture_hash"] = "", None
     with _timed(seconds, "crops"):
-        image_count = _make_all_crops(table, photos, crops_of, journal)
+        image_count = _make_all_crops(table, photos, workers, journal)
         if image_count:
             refuse_vanished_photos(table, photos)
     with _timed(seconds, "duplicates"):
@@ -245,7 +244,7 @@ def _draw_sample(journal: Journal, seed: int) -> Path:
 def _make_all_crops(
     table: pd.DataFrame,
     photos: Photos,
-    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
+    workers: Workers,
     journal: Journal,
 ) -> int:
     """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
@@ -268,8 +267,8 @@ def _make_all_crops(
         smoothing=0,
         mininterval=0.5,
     ) as bar:
-        chunks = in_chunks(jobs, PHOTOS_PER_CHUNK, carried_bytes, _MAX_CARRIED_BYTES)
-        for chunk_outcomes in crops_of(chunks):
+        chunks = in_chunks(jobs, workers.photos_per_chunk, carried_bytes, _MAX_CARRIED_BYTES)
+        for chunk_outcomes in workers.crops_of(chunks):
             journal.append(chunk_outcomes)
             note(chunk_outcomes)
             bar.update(len(chunk_outcomes))
