@@ -260,3 +260,7 @@ class ClusterWorkers:
                         f"node {node}: does not see {path}; is the storage mounted there"
                     )
             yield outcomes
+
+    def compared(self, work: Callable[[list], Any], chunks: Iterable[list]) -> Iterator[Any]:
+        """Compares crops: calls a function for each chunk, as `map` does, in any order."""
+        return (result for _, _, result in self._cluster.results(work, chunks))

@@ -165,7 +165,7 @@ def _prepare_table(
             refuse_vanished_photos(table, photos)
     with _timed(seconds, "duplicates"):
         kept = _without_duplicates(table, settings)
-        same_pictures = _same_pictures(kept, journal)
+        same_pictures = _same_pictures(kept, journal, workers)
     with _timed(seconds, "split"):
         by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
         groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
@@ -289,7 +289,7 @@ def _with_boxes(jobs: Iterable[Job], table: pd.DataFrame) -> Iterable[Job]:
     return (job._replace(box=box_of.get(job.row)) for job in jobs)
 
 
-def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray]:
+def _same_pictures(kept: pd.DataFrame, journal: Journal, workers: Workers) -> dict[str, np.ndarray]:
     """Pairs of positions in `kept` that show the same picture, by how alike the files are.
 
     For a run that is killed while moving crops away, they are noted before the first is moved.
@@ -305,7 +305,9 @@ def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray
     for number, value in zip(missing, perceptual_hashes(jpegs), strict=True):
         hashes[number] = value
     hashes = np.array(hashes, dtype=np.uint64)
-    identical, near = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
+    identical, near = same_picture_pairs(
+        kept["digest"], hashes, names, journal.crop_dir, workers.compared
+    )
     return {"identical_files": identical, "near_identical": near}
 
 

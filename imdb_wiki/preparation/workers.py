@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from imdb_wiki.parallel import started
 from imdb_wiki.preparation.crops import Job, Outcome
@@ -26,6 +26,10 @@ class Workers(Protocol):
         """Takes chunks of photos up as they are needed; yields outcomes as they are finished."""
         ...
 
+    def compared(self, work: Callable[[list], Any], chunks: Iterable[list]) -> Iterator[Any]:
+        """Compares crops: calls a function for each chunk, as `map` does, in any order."""
+        ...
+
 
 class _Processes:
     photos_per_chunk = PHOTOS_PER_CHUNK
@@ -38,6 +42,9 @@ class _Processes:
 
     def crops_of(self, chunks: Iterable[list[Job]]) -> Iterator[list[Outcome]]:
         return self._results(chunks)
+
+    def compared(self, work: Callable[[list], Any], chunks: Iterable[list]) -> Iterator[Any]:
+        return map(work, chunks)  # seconds, even of IMDB's
 
 
 @contextlib.contextmanager

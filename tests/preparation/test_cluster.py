@@ -2,6 +2,7 @@
 
 import contextlib
 import filecmp
+import json
 import os
 import re
 import shutil
@@ -13,13 +14,14 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 pytest.importorskip("distributed", reason="Dask is not installed: see requirements-cluster.txt")
 
 from tests.conftest import REPOSITORY, preparation_command, run_preparation
 from tests.preparation.clusters import TestCluster
-from tests.preparation.originals import people, write_original
+from tests.preparation.originals import people, photo, write_original
 from tests.shared import assert_one_line
 
 # Without report figures: they take a second each, and have no part in it.
@@ -39,9 +41,11 @@ def original(tmp_path_factory) -> Path:
         (folder / row["full_path"]).write_bytes(b"broken")
     for row in rows[::70]:
         (folder / row["full_path"]).unlink()
-    # The same picture twice, and the same file under two people.
-    for one, other in ((3, 4), (10, 200)):
+    for one, other in ((3, 5), (10, 201)):  # the same file, of one person and of two
         shutil.copy(folder / rows[one]["full_path"], folder / rows[other]["full_path"])
+    for n in range(301, 340):  # pictures of other people, compressed anew
+        path = folder / rows[n + 100]["full_path"]
+        cv2.imwrite(str(path), photo(n), [cv2.IMWRITE_JPEG_QUALITY, 60])
     return mat_path
 
 
@@ -70,6 +74,8 @@ def one_machine(original, tmp_path_factory, in_this_process) -> Path:
     output_dir = tmp_path_factory.mktemp("one_machine") / "out"
     done = run_preparation("--db_path", original, "--output_dir", output_dir, *ARGUMENTS)
     assert done.returncode == 0, done.stderr
+    links = json.loads((output_dir / "report.json").read_text())["same_picture_links"]
+    assert links["identical_files"] and links["near_identical"] > 20
     return output_dir
 
 
