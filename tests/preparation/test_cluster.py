@@ -278,21 +278,33 @@ def test_an_unfit_node_is_named(lack, original, three_nodes, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_node_without_the_storage_is_named(original, three_nodes, tmp_path):
+@pytest.mark.parametrize("hidden", ["output", "photos"])
+def test_a_node_without_the_storage_is_named(hidden, original, one_machine, three_nodes, tmp_path):
     if not three_nodes.has_namespaces:
         pytest.skip("only root can hide a folder from a node")
     shared = tmp_path / "shared"
     shared.mkdir()
-    hide = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none {shared} && exec "$@"', "sh")
+    folder = shared if hidden == "output" else original.parent
+    hide = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none {folder} && exec "$@"', "sh")
     node = three_nodes.start_node("--no-nanny", before=hide)
     try:
         three_nodes.wait_for_nodes(4)
         done = run_preparation(*arguments(original, shared / "out", three_nodes))
     finally:
         node.take_away()
-    said = rf"^error: node tcp://[\d.:]+: does not see {shared}/out/.preparing/\S+; is the storage"
-    assert_one_line(done, re.compile(said))
-    assert not (shared / "out").exists()
+    sees = rf"^error: node tcp://[\d.:]+: does not see {folder}/"
+    if hidden == "output":
+        assert_one_line(
+            done, re.compile(rf"{sees}out/.preparing/\S+; is the storage mounted there$")
+        )
+        assert not (shared / "out").exists()
+        return
+    # An empty folder looks like one whose photos are missing, until the driver looks for one.
+    end = r"\.jpg; is the storage mounted there; the same command continues$"
+    assert_one_line(done, re.compile(rf"{sees}\S+{end}"))
+    three_nodes.wait_for_nodes(3)
+    assert run_preparation(*arguments(original, shared / "out", three_nodes)).returncode == 0
+    assert_same_bytes(one_machine, shared / "out")
 
 
 @pytest.mark.long
