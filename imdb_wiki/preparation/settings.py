@@ -56,7 +56,8 @@ class Settings:
         None,
         Path,
         "PATH",
-        "the photos: a folder, a .tar, .tar.gz or .zip, which is not unpacked "
+        "the photos: a folder; a .tar, .tar.gz or .zip, which is not unpacked; or a folder of "
+        "several .tar or .zip "
         "(default: the folder of --db_path)",
         _FOLDERS,
     )

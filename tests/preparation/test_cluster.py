@@ -136,8 +136,12 @@ def test_a_cluster_makes_the_bytes_of_one_machine(original, one_machine, three_n
 def test_a_killed_worker_nodes_taken_away_and_another_added(
     original, one_machine, three_nodes, tmp_path
 ):
-    with tarfile.open(tmp_path / "imdb_crop.tar", "w") as archive:
-        archive.add(original.parent, "imdb_crop")
+    (tmp_path / "parts").mkdir()
+    photos = sorted(original.parent.rglob("*.jpg"))
+    for number in range(3):
+        with tarfile.open(tmp_path / f"parts/{number}.tar", "w") as archive:
+            for photo_path in photos[number::3]:
+                archive.add(photo_path, photo_path.relative_to(original.parent))
     stays, *leave = three_nodes.nodes
     victim = stays.worker_pid()
 
@@ -150,7 +154,7 @@ def test_a_killed_worker_nodes_taken_away_and_another_added(
     out = tmp_path / "out"
     with at_the_first_crop(out, exchange):
         done = run_preparation(
-            *("--photo_dir", tmp_path / "imdb_crop.tar", "--output_dir", out),
+            *("--db_path", original, "--photo_dir", tmp_path / "parts", "--output_dir", out),
             *(*ARGUMENTS, "--cluster", three_nodes.address),
         )
     assert done.returncode == 0, done.stderr
