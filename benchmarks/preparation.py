@@ -44,10 +44,10 @@ from imdb_wiki.parallel import in_chunks, run_parallel
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Job, make_crops
 from imdb_wiki.preparation.photos import PhotoFolder, open_photos
-from imdb_wiki.preparation.prepare import PHOTOS_PER_CHUNK
 from imdb_wiki.preparation.rules import first_broken_rule
 from imdb_wiki.preparation.settings import Settings
 from imdb_wiki.preparation.splits import person_numbers, split_groups
+from imdb_wiki.preparation.workers import PHOTOS_PER_CHUNK
 
 SIZE, QUALITY = 200, 95  # the preparation's defaults
 MIN_SCORE = 1.0

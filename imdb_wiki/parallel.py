@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 # glibc gives an image's memory back after each one, and the system clears it page by page for the
 # next: 0.15 ms an image, a sixth of all. It reads this when a process starts; others do not at all.
-_KEPT_MEMORY_BYTES = 1 << 24  # for the pixels of any face crop
+KEPT_MEMORY_BYTES = 1 << 24  # for the pixels of any face crop
 
 
 class CrashError(Exception):
@@ -84,17 +84,41 @@ def started(
 def _results(
     pool: ProcessPoolExecutor, work: Callable[[list], Any], workers: int, chunks: Iterable[list]
 ) -> Iterator[Any]:
-    running = set()
+    most = 2 * workers  # one to work on and one to take up next
     try:
-        for chunk in chunks:
-            running.add(_submit(pool, work, chunk))
-            if len(running) >= 2 * workers:  # one to work on and one to take up next
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        for future in running:
+        for future in results_of(partial(_submit, pool, work), lambda: most, chunks):
             yield future.result()
     except BrokenProcessPool:
         raise StoppedError("a worker process was killed, perhaps for its memory") from None
+
+
+def results_of(
+    submit: Callable[[list], Future],
+    most_running: Callable[[], int],
+    chunks: Iterable[list],
+    look_again_s: float | None = None,
+) -> Iterator[Future]:
+    """Submits chunks as they are needed, so that few are in memory.
+
+    Args:
+        submit: begins the work on a chunk.
+        most_running: how many may be submitted and not finished; asked again and again.
+        chunks: what to submit.
+        look_again_s: how long to wait before `most_running` is asked again; None: for a result.
+
+    Yields:
+        Each future, as it is finished.
+    """
+    running: set[Future] = set()
+    for chunk in chunks:
+        running.add(submit(chunk))
+        while len(running) >= most_running():
+            done, running = wait(running, look_again_s, return_when=FIRST_COMPLETED)
+            yield from done
+    while running:
+        most_running()  # it may say that there is nobody any more
+        done, running = wait(running, look_again_s, return_when=FIRST_COMPLETED)
+        yield from done
 
 
 def run_parallel(
@@ -128,7 +152,7 @@ def run_apart(work: Callable[..., Any], *arguments: Any, max_memory_bytes: int) 
 def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Future:
     # Submitting may start a worker, which inherits that Ctrl-C is not for it from its first
     # moment; here it is only put off for the moment.
-    os.environ.setdefault("MALLOC_TOP_PAD_", str(_KEPT_MEMORY_BYTES))
+    os.environ.setdefault("MALLOC_TOP_PAD_", str(KEPT_MEMORY_BYTES))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for OpenCV in `_start_worker`
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

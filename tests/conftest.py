@@ -44,6 +44,7 @@ def in_this_process():
 
     from imdb_wiki.datasets import matlab
     from imdb_wiki.preparation import prepare as preparation
+    from imdb_wiki.preparation import workers
 
     def call(work, *arguments, max_memory_bytes):
         return work(*arguments)
@@ -53,7 +54,7 @@ def in_this_process():
         yield lambda chunks: map(work, chunks)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation, "started", started)
+        patch.setattr(workers, "started", started)
         patch.setattr(matlab, "run_apart", call)
         patch.setattr(preparation, "report_figure", lambda *_: Figure((1, 1)))
         yield

@@ -95,6 +95,11 @@ def parse(run, arguments: list[str]) -> argparse.Namespace:
 def check_python(arguments: list[str]) -> None:
     if arguments[0] == "-m" and arguments[1] == "venv":
         return
+    if arguments[:2] == ["-m", "dask"]:
+        # Dask's commands are made with click.
+        cli = importlib.import_module(f"distributed.cli.dask_{arguments[2]}")
+        cli.main.make_context(arguments[2], arguments[3:])
+        return
     if arguments[0] == "-m":
         assert arguments[1] == "imdb_wiki", arguments
         if len(arguments) == 2:

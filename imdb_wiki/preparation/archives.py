@@ -1,6 +1,7 @@
 """Archives of photos, .tar or .zip, that are read in place and never unpacked."""
 
 import contextlib
+import os
 import stat
 import tarfile
 import zipfile
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from imdb_wiki.datasets.matlab import MAT_NAMES, MAX_MAT_BYTES
 from imdb_wiki.errors import InputError
+from imdb_wiki.images.names import is_image_name
 from imdb_wiki.images.reading import MAX_PHOTO_BYTES, Region, ZippedRegion, read_bytes
 from imdb_wiki.preparation.crops import Job
 from imdb_wiki.preparation.plain_tar import NotPlainError, plain_files
@@ -31,6 +33,7 @@ _TAR_EXTENSIONS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )
+_ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 _LABEL_ENDINGS = (".mat", ".csv", ".txt")  # kept in memory: a compressed archive is read once
 _MAX_EXTENSION_BYTES = 1_000_000  # a header may claim gigabytes, which tarfile would read
 _MAX_COMMON_FIELDS = 1_000  # of all members, which tarfile keeps
@@ -131,8 +134,10 @@ class _Archive:
         """
         members = [self._members.get(self._root + tidy(source)) for source in photos["source"]]
         offsets = np.array([member.offset if member else -1 for member in members])
+        archives: dict[str, int] = {}
+        numbers = [archives.setdefault(m.path, len(archives)) if m else -1 for m in members]
         rows, crop_names = photos.index.tolist(), photos["crop_name"].tolist()
-        for place in np.argsort(offsets, kind="stable"):  # the missing first
+        for place in np.lexsort((offsets, np.array(numbers))):  # the missing first
             yield Job(rows[place], members[place], crop_names[place])
 
     def _read_members(self) -> None:
@@ -161,6 +166,11 @@ class TarPhotos(_Archive):
         # By their offsets: a compressed archive has no way back to them.
         self._mats: dict[int, bytes] = {}
         super().__init__(path)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it can be read from front to end only."""
+        return self._mode != "r:"
 
     def _read_members(self) -> None:
         if self._mode == "r:":
@@ -296,6 +306,32 @@ class ZipPhotos(_Archive):
                     is_deflated=member.compress_type == zipfile.ZIP_DEFLATED,
                     checksum=member.CRC,
                 )
+
+
+class ManyArchives(_Archive):
+    """Photos in several archives in one folder, as if all were unpacked there."""
+
+    def _read_members(self) -> None:
+        for path in archives_in(self.path):
+            archive = open_archive(path)
+            if isinstance(archive, TarPhotos) and archive.is_compressed:
+                raise InputError(f"{path}: is compressed; of several archives each must be plain")
+            self._members |= archive._members
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """The archives in a folder that holds nothing else but files of labels; [] for another."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name.lower()
+            if name.startswith("."):
+                continue
+            if not entry.is_file() or is_image_name(name):
+                return []
+            if name.endswith(_ARCHIVE_ENDINGS):
+                found.append(Path(entry.path))
+    return sorted(found)
 
 
 def tidy(path: str) -> str:

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +49,12 @@ class Outcome(NamedTuple):
 
 
 def make_crops(
-    jobs: list[Job], folder: Path, size: int, jpeg_quality: int, detect: bool = False
+    jobs: list[Job],
+    folder: Path,
+    size: int,
+    jpeg_quality: int,
+    detect: bool = False,
+    parts: Path | None = None,
 ) -> list[Outcome]:
     """Crops some photos, one after the other.
 
@@ -58,6 +65,8 @@ def make_crops(
         jpeg_quality: 0–100, as OpenCV's.
         detect: whether the labelled face is searched in the photo and cut out upright; if not, the
             crop shows the whole photo.
+        parts: where each crop is written before it is moved to `folder`, in one step: for several
+            writers that do not know of each other. None: it is written in its place.
 
     Returns:
         One outcome a job; no bad photo stops the rest.
@@ -66,7 +75,8 @@ def make_crops(
         OSError: a crop cannot be written.
         InputError: there is no detector.
     """
-    results = [_make_crop(job, folder, size, jpeg_quality, detect) for job in jobs]
+    write = partial(_write_and_move, _part_of(parts)) if parts else _write
+    results = [_make_crop(job, folder, size, jpeg_quality, detect, write) for job in jobs]
     # While the crops are in memory: later, each would have to be read again.
     hashes = iter(perceptual_hashes(crop for _, crop in results if crop is not None).tolist())
     return [
@@ -76,7 +86,7 @@ def make_crops(
 
 
 def _make_crop(
-    job: Job, folder: Path, size: int, jpeg_quality: int, detect: bool
+    job: Job, folder: Path, size: int, jpeg_quality: int, detect: bool, write: Callable
 ) -> tuple[Outcome, np.ndarray | None]:
     """Writes a crop; returns what became of the photo, and the crop's bytes if there is one."""
     try:
@@ -89,7 +99,7 @@ def _make_crop(
     if isinstance(crop, Outcome):
         return crop, None
     encoded = encode(crop, jpeg_quality)
-    _write(f"{folder}/{job.crop_name}", encoded.data)
+    write(f"{folder}/{job.crop_name}", encoded.data)
     # The fastest of hashlib's where the processor has instructions for it; 128 bits are plenty.
     return Outcome(job.row, "", "", hashlib.sha256(data).hexdigest()[:32]), encoded
 
@@ -103,6 +113,16 @@ def _face(data: bytes, size: int, job: Job) -> np.ndarray | Outcome:
         return labelled_face(decode(data, MAX_IMAGE_PIXELS), size, job.box and Box(*job.box))
     except NoChipError as error:
         return Outcome(job.row, error.rule, error.detail, "")
+
+
+def _part_of(parts: Path) -> str:
+    """A file that no other writer uses."""
+    return f"{parts}/{os.urandom(8).hex()}"
+
+
+def _write_and_move(part: str, path: str, content: memoryview) -> None:
+    _write(part, content)
+    os.rename(part, path)  # noqa: PTH104 - without `pathlib`, as in `_write`
 
 
 def _write(path: str, content: memoryview) -> None:

@@ -1,4 +1,4 @@
-"""Where the photos are: a folder, or an archive that is never unpacked.
+"""Where the photos are: a folder, or archives that are never unpacked.
 
 All answer the same three questions: what is in the .mat, which files are there, and what is to be
 cropped for these rows of the table.
@@ -14,8 +14,10 @@ from imdb_wiki.datasets.matlab import MAT_NAMES, read_mat
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.reading import FolderPhoto, is_there
 from imdb_wiki.preparation.archives import (
+    ManyArchives,
     TarPhotos,
     ZipPhotos,
+    archives_in,
     lacks_mat,
     open_archive,
     tidy,
@@ -24,13 +26,13 @@ from imdb_wiki.preparation.crops import Job
 
 
 def open_photos(path: Path) -> "Photos":
-    """Opens a folder or an archive of photos.
+    """Opens a folder of photos or of archives, or an archive.
 
     Raises:
         InputError: neither exists, or the file is not a complete archive.
     """
     if path.is_dir():
-        return PhotoFolder(path)
+        return ManyArchives(path) if archives_in(path) else PhotoFolder(path)
     if not path.is_file():  # neither is a pipe, whose reading would wait for ever
         raise InputError(f"{path}: no such folder or archive")
     return open_archive(path)
@@ -89,7 +91,7 @@ class PhotoFolder:
             yield Job(row, FolderPhoto(str(self.path), tidy(source)), crop_name)
 
 
-Photos = PhotoFolder | TarPhotos | ZipPhotos
+Photos = PhotoFolder | TarPhotos | ZipPhotos | ManyArchives
 
 
 def _raise(error: OSError) -> None:

@@ -6,7 +6,7 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.faces.detection import refuse_without_detector
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
-from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
-from imdb_wiki.parallel import in_chunks, started
+from imdb_wiki.parallel import in_chunks
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Job, Outcome, carried_bytes, make_crops
+from imdb_wiki.preparation.dealing import NothingLeftError, refuse_other_list, splits_by_name
 from imdb_wiki.preparation.duplicates import contradicting, joined, same_picture_pairs
 from imdb_wiki.preparation.hashes import perceptual_hashes
 from imdb_wiki.preparation.inputs import count_come_since, refuse_vanished_photos
@@ -41,27 +41,16 @@ from imdb_wiki.preparation.rules import (
 )
 from imdb_wiki.preparation.settings import Settings
 from imdb_wiki.preparation.splits import (
-    listed_splits,
-    official_splits,
     person_numbers,
-    split_groups,
-    split_shares,
 )
+from imdb_wiki.preparation.workers import Workers, workers_of
 from imdb_wiki.split_lists import (
-    is_listed,
     is_published_split,
     read_published_split,
     read_split_list,
 )
 
-# Small enough that little is lost when a run is killed and all workers end together, large enough
-# that handing a chunk over costs nothing beside its work.
-PHOTOS_PER_CHUNK = 64
 _MAX_CARRIED_BYTES = 16_000_000  # photos of a compressed archive travel to the workers in memory
-
-
-class NothingLeftError(InputError):
-    """What the rules leave is too little for the splits that are asked for."""
 
 
 def is_finished(settings: Settings) -> bool:
@@ -116,13 +105,14 @@ def prepare(settings: Settings) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         with _timed(seconds, "reading_table"):
             # They take a second to start, in which the table is read by another process.
-            crops_of = stack.enter_context(started(crop, settings.workers))
+            workers = stack.enter_context(workers_of(settings, crop))
             threading.Thread(target=_import_for_the_end).start()
             inputs = None
             if not settings.source.is_drawn:  # what cannot be read costs no earlier result
                 assert settings.photo_dir, "`Settings` refuses to do without, or fills it in"
                 inputs = _read(settings, settings.photo_dir)
             stack.enter_context(journal.begun())
+            workers.begin(journal)
             photos, (table, passed_over, notes) = inputs or _read(
                 settings, _draw_sample(journal, settings.seed)
             )
@@ -131,7 +121,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
                 table = table.assign(official_split=official)
             journal.check_table(_fingerprint(table))
         try:
-            report = _prepare_table(table, photos, crops_of, listed, journal, settings, seconds)
+            report = _prepare_table(table, photos, workers, listed, journal, settings, seconds)
         except NothingLeftError:
             journal.give_up()
             raise
@@ -157,7 +147,7 @@ def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
 def _prepare_table(
     table: pd.DataFrame,
     photos: Photos,
-    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
+    workers: Workers,
     listed: dict[str, set[str]] | None,
     journal: Journal,
     settings: Settings,
@@ -167,23 +157,23 @@ def _prepare_table(
     with _timed(seconds, "rules"):
         table = table.join(first_broken_rule(table, settings))
         if listed is not None:
-            _refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
+            refuse_other_list(table.loc[table["rule"] == "", "source"], listed, settings)
         if settings.split_by == "official" and "official_split" not in table:
             raise NothingLeftError(f"--split_by official: {settings.dataset} has no such splits")
         table["crop_name"] = crop_names(table["source"])
         table["digest"], table["picture_hash"] = "", None
     with _timed(seconds, "crops"):
-        image_count = _make_all_crops(table, photos, crops_of, journal)
+        image_count = _make_all_crops(table, photos, workers, journal)
         if image_count:
             refuse_vanished_photos(table, photos)
     with _timed(seconds, "duplicates"):
         kept = _without_duplicates(table, settings)
-        same_pictures = _same_pictures(kept, journal)
+        same_pictures = _same_pictures(kept, journal, workers)
     with _timed(seconds, "split"):
         by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
         groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
         groups = joined(groups, same_pictures.values())
-        kept = kept.assign(split=_split(table, kept, groups, by_identity, listed, settings))
+        kept = kept.assign(split=splits_by_name(table, kept, groups, by_identity, listed, settings))
     with _timed(seconds, "publishing"):
         kept = with_filenames(kept)
         journal.begin_publishing(_as_bytes(same_pictures))
@@ -257,7 +247,7 @@ def _draw_sample(journal: Journal, seed: int) -> Path:
 def _make_all_crops(
     table: pd.DataFrame,
     photos: Photos,
-    crops_of: Callable[[Iterable[list]], Iterator[list[Outcome]]],
+    workers: Workers,
     journal: Journal,
 ) -> int:
     """Crops what no rule has taken, notes outcomes in the table; returns how many it cropped."""
@@ -280,8 +270,8 @@ def _make_all_crops(
         smoothing=0,
         mininterval=0.5,
     ) as bar:
-        chunks = in_chunks(jobs, PHOTOS_PER_CHUNK, carried_bytes, _MAX_CARRIED_BYTES)
-        for chunk_outcomes in crops_of(chunks):
+        chunks = in_chunks(jobs, workers.photos_per_chunk, carried_bytes, _MAX_CARRIED_BYTES)
+        for chunk_outcomes in workers.crops_of(chunks):
             journal.append(chunk_outcomes)
             note(chunk_outcomes)
             bar.update(len(chunk_outcomes))
@@ -302,7 +292,7 @@ def _with_boxes(jobs: Iterable[Job], table: pd.DataFrame) -> Iterable[Job]:
     return (job._replace(box=box_of.get(job.row)) for job in jobs)
 
 
-def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray]:
+def _same_pictures(kept: pd.DataFrame, journal: Journal, workers: Workers) -> dict[str, np.ndarray]:
     """Pairs of positions in `kept` that show the same picture, by how alike the files are.
 
     For a run that is killed while moving crops away, they are noted before the first is moved.
@@ -318,7 +308,9 @@ def _same_pictures(kept: pd.DataFrame, journal: Journal) -> dict[str, np.ndarray
     for number, value in zip(missing, perceptual_hashes(jpegs), strict=True):
         hashes[number] = value
     hashes = np.array(hashes, dtype=np.uint64)
-    identical, near = same_picture_pairs(kept["digest"], hashes, names, journal.crop_dir)
+    identical, near = same_picture_pairs(
+        kept["digest"], hashes, names, journal.crop_dir, workers.compared
+    )
     return {"identical_files": identical, "near_identical": near}
 
 
@@ -326,58 +318,3 @@ def _as_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     return content.getvalue()
-
-
-def _refuse_other_list(sources: pd.Series, listed: dict[str, set[str]], settings: Settings) -> None:
-    """Tells before all crops are made that a list of splits is another data set's."""
-    for name in SPLIT_NAMES[1:]:
-        if not is_listed(sources, listed[name]).any():
-            raise NothingLeftError(
-                f"{settings.split_file}: of the photos that it lists there are none for {name}"
-            )
-
-
-def _val_of_train(train: pd.DataFrame, groups: np.ndarray, settings: Settings) -> np.ndarray:
-    """Draws val from the train of a published split that has none: 1 for its rows, 0 for others.
-
-    Its share is what it has of train and val otherwise.
-    """
-    rest = 1 - settings.split_ratio - settings.test_ratio
-    share = max(rest, 0) / (settings.split_ratio + max(rest, 0))
-    return split_groups(groups, file_names(train["source"]), (1 - share, share), settings.seed)
-
-
-def _split(
-    table: pd.DataFrame,
-    kept: pd.DataFrame,
-    groups: np.ndarray,
-    by_identity: bool,
-    listed: dict[str, set[str]] | None,
-    settings: Settings,
-) -> np.ndarray:
-    """The name of each row's split, `(rows,)`; refuses to leave one empty."""
-    if listed is not None:
-        wanted, reason = list(SPLIT_NAMES), f"of those that {settings.split_file} lists"
-        split = listed_splits(groups, kept["source"], listed)
-    elif settings.split_by == "official" or settings.split_file:
-        wanted = [name for name in SPLIT_NAMES if (table["official_split"] == name).any()]
-        reason = "as the data set deals its photos"
-        split = official_splits(groups, kept["official_split"], wanted)
-        if settings.split_file and "val" not in wanted:
-            wanted, split = list(SPLIT_NAMES), split * 2  # 0 train, 2 test
-            split[split == 0] = _val_of_train(kept[split == 0], groups[split == 0], settings)
-    else:
-        shares = split_shares(settings.split_ratio, settings.test_ratio)
-        wanted = list(shares)
-        reason = f"split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g}"
-        photos = file_names(kept["source"])
-        names = kept["identity"].where(kept["identity"] != "", photos) if by_identity else photos
-        split = split_groups(groups, names, tuple(shares.values()), settings.seed)
-    for number, name in enumerate(wanted):
-        if not (split == number).any():
-            left_out = rejected_text(table)
-            raise NothingLeftError(
-                f"{settings.output_dir}: {len(kept):,} images leave none for {name} ({reason})"
-                + (f"; left out: {left_out}" if left_out else "")
-            )
-    return np.array(wanted)[split]

@@ -56,7 +56,8 @@ class Settings:
         None,
         Path,
         "PATH",
-        "the photos: a folder, a .tar, .tar.gz or .zip, which is not unpacked "
+        "the photos: a folder; a .tar, .tar.gz or .zip, which is not unpacked; or a folder of "
+        "several .tar or .zip "
         "(default: the folder of --db_path)",
         _FOLDERS,
     )
@@ -181,6 +182,15 @@ class Settings:
         "how many processes make crops; the result is the same with any number",
         _MACHINE,
     )
+    cluster: str | None = option(
+        None,
+        str,
+        "ADDRESS",
+        "the scheduler of a Dask cluster that makes the crops, such as tcp://10.0.0.1:8786; the "
+        "result is the same (default: processes of this machine)",
+        _MACHINE,
+        is_text=True,
+    )
 
     def __post_init__(self):
         """Refuses what does not go together, and fills in what follows from the rest."""
@@ -240,13 +250,17 @@ class Settings:
             db_path = self.db_path or Path(f"{self.dataset}_crop", self.source.labels_name)
             fill_in("db_path", db_path)
             fill_in("photo_dir", self.photo_dir or db_path.parent)
+        if self.cluster:  # its nodes are in folders of their own
+            fill_in("output_dir", self.output_dir.absolute())
+            if self.photo_dir:
+                fill_in("photo_dir", self.photo_dir.absolute())
 
     def deciding(self) -> dict[str, Any]:
         """The arguments that decide the result, as JSON values; another number of workers cannot.
 
         The .mat counts by its content, not by where it lies.
         """
-        others = ("output_dir", "overwrite", "download", "url", "sha256", "workers")
+        others = ("output_dir", "overwrite", "download", "url", "sha256", "workers", "cluster")
         by_content = ("db_path", "photo_dir", "split_file")
         # Preparations of before these were options have none of them.
         later = ("file_column", "age_column", "gender_column", "person_column")

@@ -24,6 +24,7 @@ from imdb_wiki.preparation.photos import open_photos
 from imdb_wiki.preparation.plain_tar import NotPlainError
 from tests.conftest import run_preparation
 from tests.preparation.originals import people, write_original
+from tests.shared import assert_one_line
 
 
 def write_tar(path, members, mode="w", **options):
@@ -478,3 +479,43 @@ def test_a_sparse_file_of_many_parts_is_refused_before_they_are_read(tmp_path):
         open_photos(tmp_path / "a.tar.gz")
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kinds", [("tar", "tar", "tar"), ("tar", "zip", "tar")])
+def test_a_folder_of_archives_is_read_as_if_they_were_unpacked(kinds, tmp_path, in_this_process):
+    mat_path = write_original(tmp_path / "imdb_crop", people(20, 3))
+    names = sorted(path.relative_to(tmp_path) for path in (tmp_path / "imdb_crop").rglob("*.jpg"))
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/.DS_Store").touch()
+    for number, kind in enumerate(kinds):
+        members = [(name.as_posix(), (tmp_path / name).read_bytes()) for name in names[number::3]]
+        members.append((members[0][0], b"an older one") if number == 0 else members[0])
+        path = tmp_path / f"parts/{number}.{kind}"
+        write_archive(path, members[::-1] if number == 0 else members)
+    for photos, out in ((tmp_path / "imdb_crop", "one"), (tmp_path / "parts", "many")):
+        done = run_preparation(
+            *("--db_path", mat_path, "--photo_dir", photos, "--output_dir", tmp_path / out),
+            *("--img_size", 32),
+        )
+        assert done.returncode == 0, done.stderr
+    for path in (*(tmp_path / "one").rglob("*.jpg"), *(tmp_path / "one").glob("*.csv")):
+        other = tmp_path / "many" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == other.read_bytes(), path
+
+
+def test_of_several_archives_a_compressed_one_is_named(tmp_path):
+    (tmp_path / "parts").mkdir()
+    write_tar(tmp_path / "parts/a.tar", [("20_0_0_1.jpg", b"photo")])
+    write_tar(tmp_path / "parts/b.tar.gz", [("21_0_0_1.jpg", b"photo")], "w:gz")
+    done = run_preparation(
+        *("--dataset", "utkface", "--photo_dir", tmp_path / "parts"),
+        *("--output_dir", tmp_path / "out"),
+    )
+    assert_one_line(done, "b.tar.gz: is compressed; of several archives each must be plain")
+    assert not (tmp_path / "out").exists()
+
+
+def test_photos_beside_an_archive_are_a_folder_of_photos(tmp_path):
+    write_tar(tmp_path / "a.tar", [("20_0_0_1.jpg", b"photo")])
+    (tmp_path / "21_0_0_1.jpg").write_bytes(b"photo")
+    assert open_photos(tmp_path).all_names() == ["21_0_0_1.jpg", "a.tar"]

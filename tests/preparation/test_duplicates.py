@@ -44,12 +44,14 @@ def test_near_pairs_are_those_of_the_quadratic_search():
     distance = np.bitwise_count(hashes[:, None] ^ hashes[None])
     expected = np.argwhere(np.triu(distance <= MAX_DISTANCE_BITS, 1))
     assert len(expected) > 100
-    assert near_pairs(hashes).tolist() == expected.tolist()
+    found = [pair for part in near_pairs(hashes) for pair in part.tolist()]
+    assert sorted(found) == expected.tolist()  # each once
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_hashes_are_no_trouble(count):
-    assert near_pairs(np.arange(count, dtype=np.uint64)).tolist() == [[0, 1]][: count - 1]
+    parts = near_pairs(np.arange(count, dtype=np.uint64))
+    assert [pair for part in parts for pair in part.tolist()] == [[0, 1]][: count - 1]
 
 
 def test_groups_are_joined_along_links():

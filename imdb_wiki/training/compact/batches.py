@@ -48,8 +48,8 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 def labelled(recipe: Recipe, images: tf.Tensor, labels: dict, *weights: dict) -> tuple:
     """A batch of `make_dataset` with the targets of `with_targets`, and their weights."""
-    weights = [with_distribution_weight(one, labels) for one in weights]
-    return images, with_targets(labels, recipe), *weights
+    whole = (with_distribution_weight(one, labels) for one in weights)
+    return images, with_targets(labels, recipe), *whole
 
 
 def teachers_answers(
