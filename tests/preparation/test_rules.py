@@ -77,7 +77,7 @@ def test_utkface_is_not_asked_for_scores_it_does_not_have():
 
 def test_every_rule_is_listed_in_its_order():
     assert rule_names() == [
-        *("bad_name", "no_face", "low_score", "second_face", "no_gender", "bad_age"),
+        *("bad_name", "not_listed", "no_face", "low_score", "second_face", "no_gender", "bad_age"),
         *("bad_box", "no_label", "missing_file", "unreadable_image"),
         *("face_not_found", "several_faces"),
         *("repeated_row", "contradicting_duplicate"),
