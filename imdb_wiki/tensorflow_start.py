@@ -62,7 +62,9 @@ def start_tensorflow(may_use_jax: bool = False) -> None:
     """
     backend = "jax" if may_use_jax and OTHER_KERAS_BACKEND == "jax" else "tensorflow"
     if backend == "jax" and importlib.util.find_spec("jax") is None:
-        raise InputError("KERAS_BACKEND is jax, and JAX is not installed: pip install jax")
+        raise InputError(
+            "KERAS_BACKEND is jax, and JAX is not installed: pip install -r requirements-jax.txt"
+        )
     os.environ["KERAS_BACKEND"] = backend
     with quiet_tensorflow():
         try:
