@@ -1,6 +1,13 @@
 """What Keras computes with, TensorFlow or JAX, and on which devices."""
 
+import contextlib
+from collections import Counter
+from collections.abc import Generator
+
 import keras
+
+from imdb_wiki.errors import InputError
+from imdb_wiki.processes import share
 
 
 def gpu_names() -> list[str]:
@@ -25,9 +32,47 @@ def devices_of(model: keras.Model) -> int:
 
 
 def share_batches() -> None:
-    """Lets networks that are built from now on share each batch over all devices of JAX."""
-    if keras.config.backend() == "jax" and len(keras.distribution.list_devices()) > 1:
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
+    """Lets networks that are built from now on share each batch over all devices of JAX.
+
+    Those are the devices of all processes, if there are several.
+
+    Raises:
+        InputError: The processes do not have the same number of devices.
+    """
+    if keras.config.backend() != "jax" or len(keras.distribution.list_devices()) == 1:
+        return
+    import jax
+
+    counts = Counter(device.process_index for device in jax.devices())
+    if len(set(counts.values())) > 1:
+        by_process = ", ".join(f"process {index}: {count}" for index, count in counts.items())
+        raise InputError(f"each process needs the same number of devices ({by_process})")
+    # Keras need not divide what each process reads: that is its own share already.
+    shared = keras.distribution.DataParallel(auto_shard_dataset=False)
+    keras.distribution.set_distribution(shared)
+
+
+def compute_alone() -> None:
+    """Lets networks that are built from now on use the devices of this process only."""
+    if share().count > 1:
+        keras.distribution.set_distribution(_over_own_devices())
+
+
+@contextlib.contextmanager
+def computing_alone() -> Generator[None]:
+    """Lets networks that are built or used inside use the devices of this process only."""
+    if share().count == 1:
+        yield
+        return
+    with _over_own_devices().scope():
+        yield
+
+
+def _over_own_devices() -> keras.distribution.DataParallel:
+    import jax
+
+    names = [f"{device.platform}:{device.id}" for device in jax.local_devices()]
+    return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
 
 
 def compiles_each_shape() -> bool:

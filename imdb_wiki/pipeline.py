@@ -13,6 +13,7 @@ from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import TASK_OUTPUTS, TASKS
 from imdb_wiki.options import read_image_size, read_value
+from imdb_wiki.processes import WHOLE, Share
 from imdb_wiki.split_tables import are_drawings as are_drawings
 from imdb_wiki.split_tables import has_labels_of as has_labels_of
 from imdb_wiki.split_tables import has_plain_labels, labels_and_known
@@ -64,6 +65,21 @@ def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
     return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
 
 
+def own_places(share: Share, count: int, batch_size: int) -> np.ndarray:
+    """Which of the images that an epoch shows are in a process's share of the batches.
+
+    Args:
+        share: Which part of each batch.
+        count: How many images are shown.
+        batch_size: Images a batch, over all processes together.
+
+    Returns:
+        Places from 0 to `count` - 1, in their order.
+    """
+    in_batch = np.arange(count) % batch_size  # (count,)
+    return np.flatnonzero(in_batch // (batch_size // share.count) == share.index)
+
+
 def make_dataset(
     frame: pd.DataFrame,
     image_size: int | tuple[int, int],
@@ -73,6 +89,7 @@ def make_dataset(
     devices: int = 1,
     tasks: Sequence[str] = TASKS,
     same_sizes: bool = False,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Makes the batches of one split.
 
@@ -98,6 +115,8 @@ def make_dataset(
         devices: How many devices share each batch.
         tasks: What labels are wanted, of `labels.TASKS`.
         same_sizes: Whether the last batch is filled up for one device, too.
+        share: Which rows of each batch are read, where several processes share it: all of theirs,
+            one after the other, are the batch of one process. Not while shuffling.
 
     Returns:
         Batches of images, uint8 (batch, height, width, 3), RGB, and of labels, {"age_years":
@@ -116,12 +135,14 @@ def make_dataset(
     batch_size = read_value("batch_size", batch_size, whole_number(1, MAX_BATCH_SIZE))
     seed = read_value("seed", seed, whole_number(0, MAX_SEED))
     shown = np.arange(len(frame))
-    same_sizes = same_sizes or devices > 1
+    same_sizes = same_sizes or devices > 1 or share.count > 1
     if same_sizes:
-        batch_size = devices * math.ceil(min(batch_size, len(frame)) / devices)
+        parts = math.lcm(devices, share.count)
+        batch_size = parts * math.ceil(min(batch_size, len(frame)) / parts)
         shown_count = batch_size * math.ceil(len(frame) / batch_size)
         shown = np.arange(shown_count) % len(frame)
-    rows = frame if training else frame.iloc[shown]
+    own = own_places(share, len(shown), batch_size)
+    rows = frame if training else frame.iloc[shown[own]]
     outputs = [TASK_OUTPUTS[task] for task in tasks]
     labels, known = ({name: of[name] for name in outputs} for of in labels_and_known(rows))
     # As bytes: a folder's name need not be UTF-8.
@@ -129,7 +150,7 @@ def make_dataset(
     counts = np.ones(len(rows), dtype="float32")
     if same_sizes and not training:
         counts = np.arange(len(shown)) < len(frame)
-        counts = (counts / counts.mean()).astype("float32")  # (count,)
+        counts = (counts / counts.mean()).astype("float32")[own]  # (count,)
         columns.append(counts)
     if not has_plain_labels(frame, tasks):
         columns[2:] = [{name: counts * known[name] for name in outputs}]
@@ -147,7 +168,9 @@ def make_dataset(
             lambda path, *others: (decode(path, sides), *others),
             num_parallel_calls=os.cpu_count(),
         )
-        .batch(batch_size, drop_remainder=same_sizes)  # none remains: the shape is known
+        .batch(
+            batch_size // share.count, drop_remainder=same_sizes
+        )  # none remains: the shape is known
         .prefetch(2)  # batches: one to take and one that is being made
         .with_options(options)
     )

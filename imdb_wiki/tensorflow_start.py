@@ -13,6 +13,7 @@ from typing import BinaryIO
 from imdb_wiki import OTHER_KERAS_BACKEND
 from imdb_wiki.command import first_line, tell
 from imdb_wiki.errors import InputError
+from imdb_wiki.processes import join
 
 # Any of these is there where an NVIDIA driver is: on Linux, in a container, under Windows (WSL2).
 NVIDIA_DRIVER_FILES = (
@@ -44,7 +45,7 @@ def has_nvidia_driver() -> bool:
     return any(map(os.path.exists, NVIDIA_DRIVER_FILES))
 
 
-def start_tensorflow(may_use_jax: bool = False) -> None:
+def start_tensorflow(may_use_jax: bool = False, joins: bool = False) -> None:
     """Imports TensorFlow and Keras without their log, and sets Keras up as this project needs it.
 
     The first thing that a command or a notebook does after it has read its options. What the
@@ -55,15 +56,21 @@ def start_tensorflow(may_use_jax: bool = False) -> None:
     Args:
         may_use_jax: Whether `KERAS_BACKEND=jax` in the shell lets Keras compute with JAX; the
             images are read by TensorFlow all the same.
+        joins: Whether several processes may do the work together, where the environment says that
+            there are several, and JAX computes.
 
     Raises:
         InputError: Keras was imported before this package, with another backend, or cannot read
-            its own settings; or JAX is not installed.
+            its own settings; JAX is not installed, or the other processes cannot be joined.
     """
     backend = "jax" if may_use_jax and OTHER_KERAS_BACKEND == "jax" else "tensorflow"
     if backend == "jax" and importlib.util.find_spec("jax") is None:
-        raise InputError("KERAS_BACKEND is jax, and JAX is not installed: pip install jax")
+        raise InputError(
+            "KERAS_BACKEND is jax, and JAX is not installed: pip install -r requirements-jax.txt"
+        )
     os.environ["KERAS_BACKEND"] = backend
+    if joins and backend == "jax":
+        join()  # before anything of JAX: it looks for its devices once
     with quiet_tensorflow():
         try:
             import keras

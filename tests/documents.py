@@ -143,7 +143,9 @@ def check_papermill(arguments: list[str]) -> None:
 
 def check_pip(arguments: list[str]) -> None:
     assert arguments[0] == "install"
-    pins = [line.split("#")[0].strip() for line in text_of("requirements.txt").splitlines()]
+    files = sorted(REPOSITORY.glob("requirements*.txt"))
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    pins = [line.split("#")[0].strip() for line in lines]
     if arguments[1] == "-r":
         assert (REPOSITORY / arguments[2]).is_file(), arguments
         return
@@ -155,6 +157,8 @@ def check_pip(arguments: list[str]) -> None:
 
 
 def check(command: list[str]) -> None:
+    while re.match(r"[A-Z_]+=", command[0]):  # a variable of the environment
+        command = command[1:]
     program, arguments = Path(command[0]).name, command[1:]
     if program in ("python", "python3"):
         check_python(arguments)

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import keras
 import pytest
@@ -237,6 +239,44 @@ def test_tensorflow_starts_silently_and_as_needed_whatever_is_set_for_other_proj
         "image_data_format=channels_first, floatx=float16, epsilon=0.001, max_epochs=1\n"
     )
     assert done.stdout == "tensorflow channels_last float32 1e-07 None channels_last\n"
+
+
+@pytest.fixture(scope="module")
+def without_jax(tmp_path_factory) -> Path:
+    """All packages of this environment but JAX, for a Python that sees no others (`-S`)."""
+    folder = tmp_path_factory.mktemp("packages")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.startswith("jax"):
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def run_without_jax(packages: Path, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "imdb_wiki", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_training_on_jax_says_in_one_line_that_jax_is_not_installed(without_jax, tmp_path):
+    (tmp_path / "train.csv").touch()
+    done = run_without_jax(without_jax, "train", tmp_path, "--run_dir", tmp_path / "run")
+    assert_one_line(done, "JAX is not installed: pip install -r requirements-jax.txt")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_command_that_computes_with_tensorflow_alone_says_so_and_needs_no_jax(
+    without_jax, tmp_path
+):
+    model = tmp_path / "broken.keras"
+    model.write_text("no network")
+    done = run_without_jax(without_jax, "export", model, "--to", "onnx")
+    said = done.stderr.splitlines()
+    assert said[0] == "not used here: Keras' settings for other projects, backend=jax"
+    assert done.returncode == 2 and len(said) == 2 and str(model) in said[1]
 
 
 def test_a_gpu_that_is_not_found_is_said_where_there_is_a_driver(monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The command `python -m imdb_wiki fine-tune`."""
 
 from pathlib import Path
+from typing import Any
 
 from imdb_wiki.command import (
     OneLineParser,
@@ -12,6 +13,7 @@ from imdb_wiki.command import (
 from imdb_wiki.errors import InputError
 from imdb_wiki.fine_tuning.defaults import Choices
 from imdb_wiki.options import add_options, chosen_options
+from imdb_wiki.processes import in_own_process
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
 
@@ -60,7 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
         if not Path(folder, "val.csv").is_file():
             raise InputError(f"{folder} holds no val.csv: prepare it first")
     print_anywhere()
-    start_tensorflow(may_use_jax=True)
+    return in_own_process(lambda: _fine_tune(options, choices))
+
+
+def _fine_tune(options: dict[str, Any], choices: Choices) -> int:
+    start_tensorflow(may_use_jax=True, joins=True)
     from imdb_wiki.fine_tuning.text import report_lines
     from imdb_wiki.fine_tuning.tune import fine_tune
 
@@ -75,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
+    if not report:
+        return 0
     print(*report_lines(report), sep="\n")
     tell(f"ready for use: {options['run_dir'] / 'model.keras'}")
     return 0

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from imdb_wiki.backend import computing_alone, share_batches
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.comparison import changes
 from imdb_wiki.export.shipping import model_files, model_paths
@@ -26,9 +27,11 @@ from imdb_wiki.models.description import find_description, read_description
 from imdb_wiki.models.files import load_model
 from imdb_wiki.networks import NETWORKS, tasks_of
 from imdb_wiki.pipeline import has_labels_of, make_dataset, named_broken_images, read_split
+from imdb_wiki.processes import is_first, leave
 from imdb_wiki.training.compact.batches import labelled
+from imdb_wiki.training.compact.network import mean_of_weights
 from imdb_wiki.training.compact.recipe import Recipe
-from imdb_wiki.training.compact.train import compile_compact, mean_of_weights, train_compact
+from imdb_wiki.training.compact.train import compile_compact, train_compact
 
 TRAINING_DIR = "training"  # in the run's folder: what the training continues from
 REPORT_FILE = "fine_tuning.json"
@@ -48,6 +51,8 @@ def fine_tune(
 ) -> dict:
     """Trains on, or goes on with a training that was stopped.
 
+    Several processes may train together; the first one does the rest.
+
     Args:
         prepared_dirs: Folders of `imdb_wiki_preparation.py`, pooled, whose faces are framed as the
             network's are.
@@ -60,7 +65,7 @@ def fine_tune(
         left_out: A list of the new faces that are not read, as for `read_split`; "" for none.
 
     Returns:
-        The content of `fine_tuning.json`.
+        The content of `fine_tuning.json`; empty in the processes that only train.
 
     Raises:
         InputError: The network is not one that can be trained on, no face has a label of what it
@@ -76,7 +81,9 @@ def fine_tune(
                     f"{path} is there and no result of a fine-tuning: name another folder"
                 )
     framing = framing_of(start_from)
-    old = load_model(start_from)
+    share_batches()
+    with computing_alone():
+        old = load_model(start_from)
     frames = {
         split: read_split(prepared_dirs, split, incomplete=True, left_out=left_out)
         for split in ("train", "val")
@@ -106,6 +113,9 @@ def fine_tune(
         network_name,
     )
     trained = train_compact(prepared_dirs, run_dir / TRAINING_DIR, recipe, verbose, left_out)
+    leave()
+    if not is_first():
+        return {}
     losses = _losses_by_share(trained, old, frames["val"], recipe)
     share = min(losses, key=lambda share: (losses[share], -share))
     network = _mean_of(trained, old, share)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
 from imdb_wiki.errors import InputError
+from imdb_wiki.processes import in_own_process, is_first, leave
 from imdb_wiki.recipes.chain import Chain, read_chain
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
@@ -41,9 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
             if not Path(folder, f"{split}.csv").is_file():
                 raise InputError(f"{folder} holds no {split}.csv: prepare it first")
     print_anywhere()
-    start_tensorflow(may_use_jax=True)
+    return in_own_process(lambda: _reproduce(chain, options.run_dir, options.output))
+
+
+def _reproduce(chain: Chain, run_dir: Path, output: Path) -> int:
+    start_tensorflow(may_use_jax=True, joins=True)
     try:
-        run_chain(chain, options.run_dir, options.output)
+        run_chain(chain, run_dir, output)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
     return 0
@@ -52,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
 def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> dict:
     """Trains all steps, or those that are left, and ships the last one's network.
 
+    Several processes may train together; the first one ships.
+
     Args:
         chain: Of `read_chain`.
         run_dir: Folder of the steps' folders.
@@ -59,7 +66,7 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
         verbose: Whether to show progress, 0 or 1.
 
     Returns:
-        The content of the network's `.json`.
+        The content of the network's `.json`; empty in the processes that only train.
 
     Raises:
         InputError: As `train_compact` and `ship`.
@@ -74,10 +81,13 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
         folders: list[str | PathLike] = [*step.folders]
         recipe = step.recipe(before)
         if not is_finished(folders, folder, recipe):
-            if verbose:
+            if verbose and is_first():
                 tell(f"step {number} of {len(chain.steps)}: {' '.join(step.folders)}")
             train_compact(folders, folder, recipe, verbose)
         before = str(folder / MODEL_FILE)
+    leave()
+    if not is_first():
+        return {}
     card = ship(run_dir / f"step-{len(chain.steps)}", list(chain.calibrate_on), output)
     if verbose:
         tell(f"ready for use: {output}.keras")

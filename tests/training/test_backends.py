@@ -1,13 +1,16 @@
 """The compact training computes the same with TensorFlow and with JAX, on one device or several.
 
-Each training runs in a process of its own: Keras decides at its import what it computes with.
+On JAX it runs in processes of its own: Keras decides at its import what it computes with. Several
+processes that train together talk over loopback, as those of several machines over a network.
 """
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,49 +19,103 @@ import pandas as pd
 import pytest
 
 from imdb_wiki.models.answers import predict
-from imdb_wiki.pipeline import read_split
+from imdb_wiki.models.files import save_model
+from imdb_wiki.networks import compact
+from imdb_wiki.pipeline import make_dataset, read_split
+from imdb_wiki.processes import Share
+from imdb_wiki.training import Recipe, train_compact
+from imdb_wiki.training.compact.batches import training_batches
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
+from tests.shared import assert_one_line
 
 pytest.importorskip("jax", reason="JAX is not installed: see requirements-dev.txt")
 
 # A network of few filters: what is compared is the training. Without dropout, whose chance each
 # backend draws in its own way.
+FEW = {"stem_filters": 4, "stage_filters": (8,), "stage_blocks": (1,)}
+RECIPE = {
+    "image_size": 48,
+    "first_image_size": 48,
+    "source_size": 56,
+    "batch_size": 16,
+    "warm_up_epochs": 0.5,
+    "average_momentum": 0.5,
+    "dropout": 0.0,
+    "norm_batches": 2,
+    "teacher_weight": 0.3,
+    "gender_teacher_weight": 0.3,
+    "epochs": 3,
+    "seed": 1,
+}
+# The command `train`, but for the size of its network.
 SCRIPT = """
 import json, sys
 from functools import partial
-from imdb_wiki.tensorflow_start import start_tensorflow
+from imdb_wiki import processes
+from imdb_wiki.command import says_errors_in_one_line
 
-start_tensorflow(may_use_jax=True)
-import keras
-from imdb_wiki.networks import compact
-from imdb_wiki.training import Recipe, train_compact
+def train():
+    from imdb_wiki.tensorflow_start import start_tensorflow
 
-compact.compact_cnn = partial(
-    compact.compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,)
-)
-prepared_dir, run_dir, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-recipe = Recipe(
-    image_size=48, first_image_size=48, source_size=56, batch_size=16, warm_up_epochs=0.5,
-    average_momentum=0.5, dropout=0.0, norm_batches=2, **options,
-)
-train_compact([prepared_dir], run_dir, recipe, verbose=0)
-print(keras.config.backend())
+    start_tensorflow(may_use_jax=True, joins=True)
+    import jax
+    from imdb_wiki.networks import compact
+    from imdb_wiki.training import Recipe, train_compact
+
+    prepared_dir, run_dir, few, recipe = map(json.loads, sys.argv[1:])
+    compact.compact_cnn = partial(compact.compact_cnn, **few)
+    train_compact([prepared_dir], run_dir, Recipe(**recipe), verbose=0)
+    print(jax.device_count(), "devices")
+    return 0
+
+raise SystemExit(says_errors_in_one_line(processes.in_own_process)(train))
 """
-FOUR_DEVICES = "--xla_force_host_platform_device_count=4"
+JOINING = """
+from imdb_wiki import processes
+from imdb_wiki.command import says_errors_in_one_line
+
+processes.START_SECONDS = 1
+joined = lambda: processes.join() or 0
+raise SystemExit(says_errors_in_one_line(processes.in_own_process)(joined))
+"""
 MEASURES = ["loss", "age_years_mae", "gender_accuracy", "val_loss", "val_age_years_mae"]
 
 
 @pytest.fixture(scope="module")
 def prepared_dir(tmp_path_factory) -> Path:
-    # whole batches: TensorFlow's are shorter at the end, where JAX fills up the last one
-    return write_prepared(tmp_path_factory.mktemp("prepared"), {"train": 32, "val": 64, "test": 4})
+    # For training whole batches: TensorFlow's last one is shorter, where JAX fills it up. For
+    # validation a short one, which on JAX 3 faces fill up that must not count.
+    return write_prepared(tmp_path_factory.mktemp("prepared"), {"train": 32, "val": 61, "test": 4})
 
 
-def started(backend: str, prepared_dir: Path, run_dir: Path, options: dict, flags: str = ""):
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> dict:
+    """Starts from a network: each backend draws first weights in its own way."""
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("first") / "first.keras"
+    save_model(compact.compact_cnn(48, dropout=0.0, **FEW), path)
+    return RECIPE | {"start_from": str(path)}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> dict:
+    """What JAX has compiled for one process is there for the next."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+def process(code: str, *arguments: object, devices: int = 1, **variables: str) -> subprocess.Popen:
+    flags = (
+        f"--xla_force_host_platform_device_count={devices} "
+        "--xla_backend_optimization_level=0"  # it is compiling that takes the time here
+    )
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, prepared_dir, run_dir, json.dumps(options)],
-        env=os.environ | {"KERAS_BACKEND": backend, "XLA_FLAGS": flags},
+        [sys.executable, "-c", code, *map(json.dumps, arguments)],
+        env=os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": flags} | variables,
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -66,70 +123,125 @@ def started(backend: str, prepared_dir: Path, run_dir: Path, options: dict, flag
     )
 
 
-def history(backend: str, prepared_dir: Path, run_dir: Path, options: dict, flags: str = ""):
-    """Trains to the end; the history's rows."""
-    process = started(backend, prepared_dir, run_dir, options, flags)
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert output.split() == [backend]
+def ended(process: subprocess.Popen) -> subprocess.CompletedProcess:
+    output, errors = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def history(run_dir: Path) -> np.ndarray:
     return pd.read_csv(run_dir / "history.csv")[MEASURES].to_numpy()
 
 
-@pytest.fixture(scope="module")
-def taught(prepared_dir, tmp_path_factory) -> dict:
-    """A recipe that starts from a network: each backend draws first weights in its own way."""
-    run_dir = tmp_path_factory.mktemp("first")
-    history("jax", prepared_dir, run_dir, {"epochs": 1})
-    start_from = str(run_dir / "model.keras")
-    weights = {"teacher_weight": 0.3, "gender_teacher_weight": 0.3}
-    return {"start_from": start_from, "epochs": 3, "seed": 1, **weights}
+def assert_same_answers(frame: pd.DataFrame, *folders: Path, relative: float) -> None:
+    first, second = (predict(keras.models.load_model(f / "model.keras"), frame) for f in folders)
+    for name, values in first.items():
+        assert second[name] == pytest.approx(values, rel=relative, abs=1e-3), name
 
 
 @pytest.fixture(scope="module")
-def on_jax(prepared_dir, taught, tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("jax")
-    return run_dir, history("jax", prepared_dir, run_dir, taught)
+def both(prepared_dir, recipe, cache, tmp_path_factory) -> tuple[Path, Path]:
+    """The folders of the same training on one device with JAX, and with TensorFlow meanwhile."""
+    on_jax, on_tensorflow = (tmp_path_factory.mktemp(name) for name in ("jax", "tensorflow"))
+    training = process(SCRIPT, str(prepared_dir), str(on_jax), FEW, recipe, **cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compact, "compact_cnn", partial(compact.compact_cnn, **FEW))
+        train_compact([prepared_dir], on_tensorflow, Recipe(**recipe), verbose=0)
+    done = ended(training)
+    assert (done.returncode, done.stdout) == (0, "1 devices\n"), done.stderr
+    return on_jax, on_tensorflow
 
 
-def test_tensorflow_and_jax_have_the_same_losses_and_networks(
-    prepared_dir, taught, on_jax, tmp_path
-):
-    run_dir, rows = on_jax
+def test_tensorflow_and_jax_have_the_same_losses_and_networks(prepared_dir, both):
+    rows = history(both[0])
     assert len(rows) == 3 and np.ptp(rows[:, 0]) > 0.01  # it learns
-    assert history("tensorflow", prepared_dir, tmp_path, taught) == pytest.approx(rows, rel=2e-3)
-    frame = read_split(prepared_dir, "val")
-    answers = [
-        predict(keras.models.load_model(f / "model.keras"), frame) for f in (run_dir, tmp_path)
+    assert history(both[1]) == pytest.approx(rows, rel=2e-3)
+    assert_same_answers(read_split(prepared_dir, "val"), *both, relative=2e-2)
+
+
+@pytest.mark.long
+def test_four_devices_have_the_losses_of_one(prepared_dir, recipe, both, cache, tmp_path):
+    done = ended(process(SCRIPT, str(prepared_dir), str(tmp_path), FEW, recipe, devices=4, **cache))
+    assert (done.returncode, done.stdout) == (0, "4 devices\n"), done.stderr
+    assert history(tmp_path) == pytest.approx(history(both[0]), rel=1e-4)
+
+
+def free_address() -> str:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+def together(prepared_dir: Path, run_dir: Path, recipe: dict, cache: dict) -> list:
+    """Starts two processes of two devices each."""
+    address = {"JAX_COORDINATOR_ADDRESS": free_address(), "JAX_NUM_PROCESSES": "2"}
+    arguments = (SCRIPT, str(prepared_dir), str(run_dir), FEW, recipe)
+    return [
+        process(*arguments, devices=2, **cache, **address, JAX_PROCESS_ID=str(index))
+        for index in range(2)
     ]
-    for name, values in answers[0].items():
-        assert answers[1][name] == pytest.approx(values, rel=2e-2, abs=1e-3), name
 
 
-def test_four_devices_have_the_losses_of_one(prepared_dir, taught, on_jax, tmp_path):
-    rows = history("jax", prepared_dir, tmp_path, taught, FOUR_DEVICES)
-    assert rows == pytest.approx(on_jax[1], rel=1e-4)
-
-
-def test_a_last_batch_is_filled_up_and_every_image_counts_once(prepared_dir, taught, tmp_path):
-    # 61 validation faces in batches of 64: 3 fill up
-    rows = pd.read_csv(prepared_dir / "val.csv")
-    folder = tmp_path / "odd"
-    folder.mkdir()
-    (folder / "crop").symlink_to(prepared_dir / "crop")
-    (folder / "train.csv").write_bytes((prepared_dir / "train.csv").read_bytes())
-    rows.iloc[:61].to_csv(folder / "val.csv", index=False)
-    still = {**taught, "epochs": 1, "learning_rate": 1e-12}
-    found = history("jax", folder, tmp_path / "run", still, FOUR_DEVICES)
-    frame = read_split(folder, "val")
-    answers = predict(keras.models.load_model(still["start_from"]), frame)
-    error = np.abs(answers["age_years"] - frame["age"]).mean()
-    assert found[0, MEASURES.index("val_age_years_mae")] == pytest.approx(error, rel=0.05)
-
-
-def test_a_killed_training_goes_on_to_the_same_losses(prepared_dir, taught, on_jax, tmp_path):
-    process = started("jax", prepared_dir, tmp_path, taught)
-    while process.poll() is None and not list(tmp_path.glob("state-1.*")):
+def test_two_processes_of_which_one_is_killed_go_on_to_the_losses_of_one_device(
+    prepared_dir, recipe, both, cache, tmp_path
+):
+    first, second = together(prepared_dir, tmp_path, recipe, cache)
+    while first.poll() is None and not list(tmp_path.glob("state-1.*")):
         time.sleep(0.01)
-    process.kill()
-    assert process.wait() < 0, "it ended before it was killed"
-    assert history("jax", prepared_dir, tmp_path, taught) == pytest.approx(on_jax[1], rel=1e-5)
+    second.kill()
+    killed = time.monotonic()
+    assert_one_line(ended(first), "process 0 of 2: another process has ended", "goes on")
+    assert time.monotonic() - killed < 60
+    assert ended(second).returncode < 0, "it ended before it was killed"
+    assert not (tmp_path / "model.keras").exists()
+    for done in map(ended, together(prepared_dir, tmp_path, recipe, cache)):
+        assert (done.returncode, done.stdout, done.stderr) == (0, "4 devices\n", "")
+    assert history(tmp_path) == pytest.approx(history(both[0]), rel=1e-4)
+    assert_same_answers(read_split(prepared_dir, "val"), both[0], tmp_path, relative=1e-3)
+
+
+@pytest.mark.parametrize("mixing", [0.0, 0.4])
+def test_each_process_makes_its_rows_of_the_batches_of_one(prepared_dir, mixing):
+    frame = read_split(prepared_dir, "val").assign(folder=str(prepared_dir))
+    recipe = Recipe(**RECIPE | {"start_from": "a.keras", "mixing": mixing})
+    taught = np.random.default_rng(0).random((len(frame), 102), dtype="float32")
+
+    def batches(*share) -> list:
+        made = training_batches(frame, recipe, 2, taught, devices=4, share=Share(*share))
+        return list(made.as_numpy_iterator())
+
+    whole, *parts = batches(0, 1), batches(0, 2), batches(1, 2)
+    assert len(whole) == len(parts[0]) == len(parts[1]) == 4
+    for of_one, *of_each in zip(whole, *parts, strict=True):
+        joined = keras.tree.map_structure(lambda *rows: np.concatenate(rows), *of_each)
+        keras.tree.map_structure(np.testing.assert_array_equal, joined, of_one)
+
+
+def test_each_process_reads_its_own_files_only(tmp_path):
+    folder = write_prepared(tmp_path / "faces", {"train": 20, "val": 1})
+    frame = read_split(folder, "train")
+    for number, path in enumerate(frame["path"]):
+        if number % 8 >= 4:  # the second half of each batch of 8
+            Path(path).unlink()
+    own = make_dataset(frame, 32, 8, share=Share(0, 2))
+    assert [len(images) for images, *_ in own] == [4, 4, 4]
+    counted = np.concatenate([counts for *_, counts in own])
+    assert counted == pytest.approx([24 / 20] * 12)  # the others' 4 last fill up, and count 0
+
+
+def test_processes_that_cannot_join_end_in_one_line():
+    wrong = [
+        ({"JAX_PROCESS_ID": "1"}, "not all were there at"),  # nothing listens there
+        ({"JAX_PROCESS_ID": "0"}, "not all were there at"),  # the other one is elsewhere
+        ({}, "several processes need JAX_PROCESS_ID as well"),
+        ({"JAX_PROCESS_ID": "2"}, "from 0 to one less than JAX_NUM_PROCESSES"),
+        ({"JAX_PROCESS_ID": "1", "JAX_COORDINATOR_ADDRESS": "localhost"}, "not HOST:PORT"),
+        ({"JAX_PROCESS_ID": "1", "KERAS_BACKEND": "tensorflow"}, "with KERAS_BACKEND=jax only"),
+    ]
+    started = time.monotonic()
+    processes = []
+    for variables, _ in wrong:  # all at once: two of them wait
+        address = {"JAX_COORDINATOR_ADDRESS": free_address(), "JAX_NUM_PROCESSES": "2"}
+        processes.append(process(JOINING, **address | variables))
+    for one, (_, said) in zip(processes, wrong, strict=True):
+        assert_one_line(ended(one), said)
+    assert time.monotonic() - started < 60

@@ -290,8 +290,8 @@ def test_mixing_lays_a_fainter_image_and_its_age_over_each():
     ages = tf.constant([[0.0], [80.0], [160.0], [240.0]])
     labels = {"age_years": ages, "age_distribution": tf.repeat(ages, 101, axis=1)}
     labels["gender"] = tf.constant([[0], [1], [0], [1]])
-    seen, answers = mixed(images, labels, tf.constant([0, 3]), 0.5)
-    again, _ = mixed(images, labels, tf.constant([0, 3]), 0.5)
+    seen, answers = mixed((images, labels), (images, labels), tf.constant([0, 3]), 0.5)
+    again, _ = mixed((images, labels), (images, labels), tf.constant([0, 3]), 0.5)
     assert (seen.numpy() == again.numpy()).all()
     # Every pixel is 80 times the image's number, as every age is: they must be mixed alike.
     for name in ("age_years", "age_distribution"):

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.backend import compiles_each_shape
+from imdb_wiki.backend import compiles_each_shape, devices_of
 from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.answers import predict
-from imdb_wiki.pipeline import make_dataset, named_broken_images
+from imdb_wiki.pipeline import make_dataset, named_broken_images, own_places
+from imdb_wiki.processes import WHOLE, Share
 from imdb_wiki.progress import StepProgress
 from imdb_wiki.training.compact.age_labels import with_distribution_weight, with_targets
-from imdb_wiki.training.compact.augmentation import Augmentation, augment
+from imdb_wiki.training.compact.augmentation import Augmentation, Chance, augment
 from imdb_wiki.training.compact.recipe import Recipe
 
 # How the pictures that a teacher answers differ: by what the same photo might have been cropped to.
@@ -53,15 +54,23 @@ def labelled(recipe: Recipe, images: tf.Tensor, labels: dict, *weights: dict) ->
 
 
 def teachers_answers(
-    teacher: keras.Model, frame: pd.DataFrame, recipe: Recipe, verbose: int = 0
+    teacher: keras.Model,
+    frame: pd.DataFrame,
+    recipe: Recipe,
+    verbose: int = 0,
+    share: Share = WHOLE,
 ) -> np.ndarray:
     """What the teacher says of each row: of the picture as it is, or the mean over its views.
+
+    Several processes divide the batches; all of their answers, one after the other, are those for
+    the frame and what fills its last batch up.
 
     Args:
         teacher: A network that answers the recipe's tasks; ages with a distribution.
         frame: Rows of `read_split`.
         recipe: Sizes, and how many views.
         verbose: Whether to show progress, 0 or 1.
+        share: Which part of the batches this process answers.
 
     Returns:
         The distribution of ages and the probability of male, (count, 102); 0 where the teacher
@@ -70,17 +79,30 @@ def teachers_answers(
     Raises:
         InputError: An image is missing or broken; the message names it.
     """
+    devices, first_step = devices_of(teacher), 0
+    if share.count > 1:
+        batch_size = devices * math.ceil(min(recipe.batch_size, len(frame)) / devices)
+        steps = math.ceil(len(frame) / batch_size)
+        first_step, end = (steps * (share.index + i) // share.count for i in (0, 1))
+        places = np.arange(first_step * batch_size, end * batch_size) % len(frame)
+        if first_step == end:  # more processes than batches
+            return np.zeros((0, len(AGES_YEARS) + 1), dtype=np.float32)
+        frame = frame.iloc[places]
     if recipe.teacher_views == 0:
         return _joined(predict(teacher, frame, verbose=verbose))
     pictures = make_dataset(
-        frame, recipe.source_size, recipe.batch_size, same_sizes=compiles_each_shape()
+        frame,
+        recipe.source_size,
+        recipe.batch_size,
+        devices=devices,
+        same_sizes=compiles_each_shape(),
     )
     size = teacher.input_shape[1]
     total = np.zeros((len(frame), len(AGES_YEARS) + 1), dtype=np.float32)
     for view in range(recipe.teacher_views):
 
         def seen(step: tf.Tensor, batch: tuple, view: int = view) -> tf.Tensor:
-            seed = tf.stack([view, tf.cast(step, tf.int32)])
+            seed = tf.stack([view, first_step + tf.cast(step, tf.int32)])
             return augment(batch[0], size, seed, TEACHERS_CHANGES)
 
         views = pictures.enumerate().map(seen, os.cpu_count()).prefetch(2)
@@ -98,38 +120,43 @@ def _joined(answers: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([ages, male], axis=1)
 
 
-def mixed(images: tf.Tensor, labels: dict, seed: tf.Tensor, mixing: float, *weights: dict) -> tuple:
+def mixed(own: tuple, others: tuple, seed: tf.Tensor, mixing: float, share: Share = WHOLE) -> tuple:
     """Lays over each image another one of the batch, fainter, and mixes their ages alike.
 
     mixup after Zhang et al., https://arxiv.org/abs/1710.09412. The gender stays that of the
     stronger image: as a whole number it has no place between two.
 
     Args:
-        images: (batch, height, width, 3) uint8.
-        labels: As `with_targets` makes them.
+        own: Images (batch, height, width, 3) uint8, labels as `with_targets` makes them, and, if
+            there are any, the labels' or the images' weights, each (batch,).
+        others: What lies over them, in the same form and from the last to the first: of a whole
+            batch the batch itself, of a share of it the share as far from the batch's end as this
+            one is from its start.
         seed: (2,) int32; the same seed mixes in the same way.
         mixing: Both parameters of the beta distribution that the shares are drawn from.
-        *weights: The labels' or the images' weights, each (batch,), if there are any.
+        share: Which part of a batch these images are.
 
     Returns:
         Images, labels and weights of the same shapes and types.
     """
-    parts = tf.random.stateless_gamma((2, tf.shape(images)[0]), seed, mixing)
-    share = tf.reduce_max(parts, axis=0) / tf.reduce_sum(parts, axis=0)  # of the image itself, ≥ ½
+    chance = Chance(seed, tf.shape(own[0])[0], share)
+    parts = tf.random.stateless_gamma((2, chance.of_batch), seed, mixing)
+    kept = tf.reduce_max(parts, axis=0) / tf.reduce_sum(parts, axis=0)  # of the image itself, ≥ ½
+    kept = chance.own(kept)  # (batch,)
 
-    def with_another(values: tf.Tensor) -> tf.Tensor:
-        values = tf.cast(values, tf.float32)
-        own = tf.reshape(share, [-1] + [1] * (values.shape.rank - 1))
-        return own * values + (1 - own) * values[::-1]
+    def with_another(values: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        part = tf.reshape(kept, [-1] + [1] * (values.shape.rank - 1))
+        values, others = tf.cast(values, tf.float32), tf.cast(others, tf.float32)
+        return part * values + (1 - part) * others[::-1]
 
-    def ages_with_another(values: dict | tf.Tensor) -> dict | tf.Tensor:
+    def ages_with_another(values: dict | tf.Tensor, others: dict | tf.Tensor) -> dict | tf.Tensor:
         if not isinstance(values, dict):  # of the images
-            return with_another(values)
+            return with_another(values, others)
         ages = {"age_years", "age_distribution"} & values.keys()
-        return values | {name: with_another(values[name]) for name in ages}
+        return values | {name: with_another(values[name], others[name]) for name in ages}
 
-    images = tf.cast(tf.round(with_another(images)), tf.uint8)
-    return images, *map(ages_with_another, (labels, *weights))
+    images = tf.cast(tf.round(with_another(own[0], others[0])), tf.uint8)
+    return images, *map(ages_with_another, own[1:], others[1:])
 
 
 def training_batches(
@@ -138,6 +165,7 @@ def training_batches(
     epoch: int,
     taught: np.ndarray | None = None,
     devices: int = 1,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """One epoch's batches, shuffled and augmented; the same for the same seed and epoch.
 
@@ -147,10 +175,43 @@ def training_batches(
         epoch: Number of the epoch, from 0.
         taught: Of `teachers_answers`, (count, 102).
         devices: How many devices share each batch.
+        share: Which part of each batch is wanted, where several processes share it.
 
     Returns:
         Batches as of `make_dataset`, with the labels of `with_targets`.
     """
+    own = _augmented_batches(frame, recipe, epoch, taught, devices, share)
+    if recipe.mixing == 0:
+        return own.prefetch(2)
+    # What lies over the images of a share is read here, too: it belongs to another process.
+    mirrored = Share(share.count - 1 - share.index, share.count)
+    others = own
+    if mirrored != share:
+        others = _augmented_batches(frame, recipe, epoch, taught, devices, mirrored)
+
+    def mix(step: tf.Tensor, parts: tuple) -> tuple:
+        # a seed of its own, so that what is mixed says nothing of what was changed
+        seed = tf.random.experimental.stateless_fold_in(_seed_of_step(recipe, epoch, step), 1)
+        own, others = parts if mirrored != share else (parts, parts)
+        return mixed(own, others, seed, recipe.mixing, share)
+
+    pairs = tf.data.Dataset.zip(own, others) if mirrored != share else own
+    return pairs.enumerate().map(mix, os.cpu_count()).prefetch(2)
+
+
+def _seed_of_step(recipe: Recipe, epoch: int, step: tf.Tensor) -> tf.Tensor:
+    return tf.stack([epoch_seed(recipe.seed, epoch), tf.cast(step, tf.int32)])
+
+
+def _augmented_batches(
+    frame: pd.DataFrame,
+    recipe: Recipe,
+    epoch: int,
+    taught: np.ndarray | None,
+    devices: int,
+    share: Share,
+) -> tf.data.Dataset:
+    """The batches of `training_batches`, of which none are mixed."""
     rows = epoch_rows(frame, recipe, epoch)
     batches = make_dataset(
         rows,
@@ -159,26 +220,23 @@ def training_batches(
         devices=devices,
         tasks=recipe.tasks,
         same_sizes=compiles_each_shape(),
+        share=share,
     )
     size = size_of_epoch(recipe, epoch)
-    first_seed = epoch_seed(recipe.seed, epoch)
     if taught is not None:
         same_size = batches.element_spec[0].shape[0]  # None where the last batch is shorter
-        shown = len(batches) * same_size if same_size else len(rows)  # with what fills it up
-        of_rows = tf.data.Dataset.from_tensor_slices(taught[np.resize(rows.index, shown)])
+        places = np.arange(len(rows))
+        if same_size:  # with what fills it up
+            of_all = same_size * share.count
+            places = own_places(share, len(batches) * of_all, of_all) % len(rows)
+        of_rows = tf.data.Dataset.from_tensor_slices(taught[rows.index.to_numpy()[places]])
         batches = tf.data.Dataset.zip(batches, of_rows.batch(same_size or recipe.batch_size))
 
     def change(step: tf.Tensor, batch: tuple) -> tuple:
-        seed = tf.stack([first_seed, tf.cast(step, tf.int32)])
+        seed = _seed_of_step(recipe, epoch, step)
         (images, labels, *weights), of_batch = batch if taught is not None else (batch, None)
-        images = augment(images, size, seed, recipe.augmentation)
-        weights = [with_distribution_weight(one, labels) for one in weights]
-        labels = with_targets(labels, recipe, of_batch)
-        changed = (images, labels, *weights)
-        if recipe.mixing > 0:
-            # a seed of its own, so that what is mixed says nothing of what was changed
-            mixing_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-            changed = mixed(images, labels, mixing_seed, recipe.mixing, *changed[2:])
-        return changed
+        images = augment(images, size, seed, recipe.augmentation, share)
+        whole = (with_distribution_weight(one, labels) for one in weights)
+        return images, with_targets(labels, recipe, of_batch), *whole
 
-    return batches.enumerate().map(change, os.cpu_count()).prefetch(2)
+    return batches.enumerate().map(change, os.cpu_count())

@@ -4,6 +4,7 @@ A module of its own, because that import takes seconds: wrong options, `--help` 
 answered before it.
 """
 
+from os import PathLike
 from pathlib import Path
 
 from imdb_wiki.command import (
@@ -14,8 +15,9 @@ from imdb_wiki.command import (
     tell,
 )
 from imdb_wiki.errors import InputError
+from imdb_wiki.processes import in_own_process, is_first
 from imdb_wiki.tensorflow_start import start_tensorflow
-from imdb_wiki.training.compact.recipe import add_recipe_arguments, recipe_of
+from imdb_wiki.training.compact.recipe import Recipe, add_recipe_arguments, recipe_of
 
 
 @says_errors_in_one_line
@@ -50,13 +52,18 @@ def main(arguments: list[str] | None = None) -> int:
     for folder in folders:
         if not Path(folder, "train.csv").is_file():
             raise InputError(f"{folder} holds no train.csv: prepare it first")
-    start_tensorflow(may_use_jax=True)
+    return in_own_process(lambda: _train(folders, options["run_dir"], recipe, options["left_out"]))
+
+
+def _train(folders: list[str | PathLike], run_dir: Path, recipe: Recipe, left_out: Path) -> int:
+    start_tensorflow(may_use_jax=True, joins=True)
     from imdb_wiki.models.files import MODEL_FILE
     from imdb_wiki.training.compact.train import train_compact
 
     try:
-        train_compact(folders, options["run_dir"], recipe, left_out=options["left_out"] or "")
+        train_compact(folders, run_dir, recipe, left_out=left_out or "")
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
-    tell(f"trained: {options['run_dir'] / MODEL_FILE}")  # as progress, no answer to be piped
+    if is_first():
+        tell(f"trained: {run_dir / MODEL_FILE}")  # as progress, no answer to be piped
     return 0

@@ -16,6 +16,7 @@ from imdb_wiki.files import write_whole
 from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.files import MODEL_FILE
 from imdb_wiki.pipeline import has_plain_labels
+from imdb_wiki.processes import all_or_none, is_first
 from imdb_wiki.results.runs import (
     HISTORY_FILE,
     RECIPE_FILE,
@@ -104,7 +105,8 @@ def keep_recipe(run_dir: Path, recipe: dict) -> None:
                 "folder, or bring back what was there"
             )
         return
-    write_whole(path, text + "\n")
+    if is_first():
+        write_whole(path, text + "\n")
 
 
 def _states(run_dir: Path) -> dict[int, Path]:
@@ -117,12 +119,16 @@ def _states(run_dir: Path) -> dict[int, Path]:
 def keep_state(network: keras.Model, history: list[dict], run_dir: Path, epochs: int) -> None:
     """Writes weights, optimizer and history; removes the old state when the new one is complete.
 
+    Of several processes the first does so.
+
     Args:
         network: The compiled network.
         history: One row an epoch.
         run_dir: The training's folder.
         epochs: How many are finished.
     """
+    if not is_first():
+        return
     # First the history: a row whose state is missing is left out when the training goes on.
     write_whole(run_dir / HISTORY_FILE, pd.DataFrame(history).to_csv(index=False))
     write_whole(run_dir / STATE_FILE.format(epochs), _state(network))
@@ -162,19 +168,15 @@ def restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
     Raises:
         InputError: The state or the history is not what this training has written.
     """
-    states = _states(run_dir)
-    if not states:
+    variables = _variables(network)
+    with all_or_none():  # only then the variables: several processes set them together
+        values, epochs = _last_state(variables, run_dir)
+    for variable, value in zip(variables.values(), values, strict=False):
+        variable.assign(value)
+    if epochs == 0:
         return [], 0
-    epochs, path = max(states.items())
-    try:
-        with h5py.File(io.BytesIO(path.read_bytes())) as file:
-            for name, variable in _variables(network).items():
-                variable.assign(file[name][()])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} is no whole state of this training: {first_line(error)}"
-        ) from error
-    _remove_states_before(run_dir, epochs)  # killed before it could
+    if is_first():
+        _remove_states_before(run_dir, epochs)  # killed before it could
     history_path = run_dir / HISTORY_FILE
     if not history_path.exists():
         return [], epochs
@@ -185,6 +187,28 @@ def restored(network: keras.Model, run_dir: Path) -> tuple[list[dict], int]:
             f"{error}; move it away, and the training goes on without the rows before"
         ) from error
     return history[history["epoch"] < epochs].to_dict(orient="records"), epochs
+
+
+def _last_state(
+    variables: dict[str, keras.Variable], run_dir: Path
+) -> tuple[list[np.ndarray], int]:
+    """The variables' values after the last whole epoch, and its number from 1; none and 0."""
+    states = _states(run_dir)
+    if not states:
+        return [], 0
+    epochs, path = max(states.items())
+    values = []
+    try:
+        with h5py.File(io.BytesIO(path.read_bytes())) as file:
+            for name, variable in variables.items():
+                values.append(file[name][()])
+                if values[-1].shape != tuple(variable.shape):
+                    raise ValueError(f"{name} has the shape {values[-1].shape}")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} is no whole state of this training: {first_line(error)}"
+        ) from error
+    return values, epochs
 
 
 def read_teacher(run_dir: Path, count: int) -> np.ndarray:

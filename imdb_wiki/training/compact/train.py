@@ -11,6 +11,7 @@ larger network (`--teacher`), as part of the labels (`--teacher_weight`, `--gend
 those must have been trained on the same split.
 """
 
+import contextlib
 import dataclasses
 import io
 import math
@@ -24,23 +25,36 @@ import keras
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.backend import compiles_each_shape, devices_of, share_batches
+from imdb_wiki.backend import (
+    compiles_each_shape,
+    computing_alone,
+    devices_of,
+    share_batches,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import write_whole
-from imdb_wiki.models.files import MODEL_FILE, load_model, save_model
-from imdb_wiki.networks import NETWORKS, tasks_of
+from imdb_wiki.models.files import MODEL_FILE, load_model
+from imdb_wiki.networks import tasks_of
 from imdb_wiki.pipeline import (
     make_dataset,
     named_broken_images,
     read_split,
     refuse_unlabelled,
 )
+from imdb_wiki.processes import (
+    all_or_none,
+    is_first,
+    lost_process_named,
+    refuse_differences,
+    rows_of_all,
+    share,
+    wait_for_all,
+)
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results.runs import at_work_in
 from imdb_wiki.training.compact.age_labels import with_targets
 from imdb_wiki.training.compact.batches import (
     epoch_rows,
-    epoch_seed,
     labelled,
     size_of_epoch,
     teachers_answers,
@@ -51,6 +65,12 @@ from imdb_wiki.training.compact.losses import (
     age_distribution_loss,
     gender_accuracy,
     smoothed_cross_entropy,
+)
+from imdb_wiki.training.compact.network import (
+    SeedEachEpoch,
+    build_network,
+    finished,
+    weights_for,
 )
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.state import (
@@ -123,37 +143,6 @@ def compile_compact(model: keras.Model, recipe: Recipe, steps_per_epoch: int) ->
     make_variables_of_fit(model, with_targets(EXAMPLE_LABELS, recipe))
 
 
-def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = True) -> keras.Model:
-    """Builds the recipe's network.
-
-    Args:
-        recipe: Names the network.
-        image_size: Side of the square image in pixels; None takes any.
-        pretrained: Whether a backbone starts from ImageNet's weights, which are fetched.
-    """
-    return NETWORKS[recipe.network].build(
-        image_size,
-        dropout=recipe.dropout,
-        squeeze=recipe.squeeze,
-        pretrained=pretrained,
-        tasks=recipe.tasks,
-    )
-
-
-class _SeedEachEpoch(keras.callbacks.Callback):
-    """Sets every random layer's state from seed and epoch, as if nothing had run before."""
-
-    def __init__(self, network: keras.Model, seed: int):
-        super().__init__()
-        self.network, self.seed = network, seed
-
-    def on_epoch_begin(self, epoch, logs=None):
-        for number, layer in enumerate(self.network._flatten_layers()):
-            if hasattr(layer, "seed_generator"):
-                state = np.array([epoch_seed(self.seed, epoch), number], dtype="uint32")
-                layer.seed_generator.state.assign(state)
-
-
 def train_compact(
     prepared_dirs: str | PathLike | list[str | PathLike],
     run_dir: str | PathLike,
@@ -176,14 +165,20 @@ def train_compact(
 
     Raises:
         InputError: The folder holds a training of another recipe or other data, or something else;
-            no face has a label of one of the tasks; an image is broken; or the loss became NaN.
+            no face has a label of one of the tasks; an image is broken; the loss became NaN; or
+            several processes see different things.
+        StoppedError: Another process that trains with this one is lost.
         OSError: A file cannot be written; the error names it.
     """
     run_dir = Path(run_dir)
-    frames, facts = _frames_and_facts(prepared_dirs, recipe, left_out)
-    with at_work_in(run_dir):
-        keep_recipe(run_dir, facts)
-        return _trained(frames["train"], frames["val"], run_dir, recipe, verbose)
+    with lost_process_named(), contextlib.ExitStack() as at_work:
+        with all_or_none():
+            frames, facts = _frames_and_facts(prepared_dirs, recipe, left_out)
+            if is_first():
+                at_work.enter_context(at_work_in(run_dir))
+            keep_recipe(run_dir, facts)
+        refuse_differences(facts)
+        return _trained(frames["train"], frames["val"], run_dir, recipe, verbose * is_first())
 
 
 def is_finished(
@@ -252,11 +247,13 @@ def _trained(
     compile_compact(network, recipe, steps_per_epoch)
     devices = devices_of(network)
     history, first_epoch = restored(network, run_dir)
+    refuse_differences({f"the epochs that are finished in {run_dir}": first_epoch})
     if first_epoch == 0:
         _start(network, recipe, run_dir, train_frame, verbose)
+        wait_for_all("the start is written")
     taught = read_teacher(run_dir, len(train_frame)) if recipe.is_taught else None
     callbacks: list[keras.callbacks.Callback] = [
-        _SeedEachEpoch(network, recipe.seed),
+        SeedEachEpoch(network, recipe.seed),
         StopAtNaN(run_dir),
     ]
     if recipe.average_momentum > 0:
@@ -273,10 +270,11 @@ def _trained(
             devices=devices,
             tasks=recipe.tasks,
             same_sizes=compiles_each_shape(),
+            share=share(),
         )
         with full_disk_or_memory_named(), named_broken_images(train_frame, val_frame):
             logs = network.fit(
-                training_batches(train_frame, recipe, epoch, taught, devices),
+                training_batches(train_frame, recipe, epoch, taught, devices, share()),
                 validation_data=val_batches.map(partial(labelled, recipe)),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
@@ -291,13 +289,7 @@ def _trained(
         keep_state(network, history, run_dir, epoch + 1)
     if recipe.average_momentum > 0:
         network.optimizer.use_averages(network.trainable_variables)
-    if recipe.start_from and recipe.start_share > 0:
-        _average_with_start(network, recipe)
-    _measure_norms(network, train_frame, recipe)
-    trained = build_network(recipe, recipe.image_size, pretrained=False)
-    trained.set_weights(network.get_weights())
-    save_model(trained, run_dir / MODEL_FILE)
-    return trained
+    return finished(network, train_frame, run_dir, recipe)
 
 
 def _start(
@@ -311,66 +303,19 @@ def _start(
     if recipe.start_from:
         start = load_model(recipe.start_from)
         try:
-            network.set_weights(_weights_for(network, start))
+            network.set_weights(weights_for(network, start))
         except (KeyError, ValueError) as error:
             raise InputError(
                 f"{recipe.start_from} is not a {recipe.network} of this recipe"
             ) from error
     if recipe.is_taught:
-        teacher = load_model(recipe.teacher or recipe.start_from)
-        if missing := set(recipe.tasks) - set(tasks_of(teacher)):
-            raise InputError(f"{recipe.teacher} teaches no {', '.join(sorted(missing))}")
-        buffer = io.BytesIO()
-        np.save(buffer, teachers_answers(teacher, train_frame, recipe, verbose))
-        write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
-
-
-def mean_of_weights(network: keras.Model, start: keras.Model, share: float) -> list[np.ndarray]:
-    """A mean of two networks' weights: `share` of those of `start`, the rest of the network's."""
-    weights = zip(_weights_for(network, start), network.get_weights(), strict=True)
-    return [share * first + (1 - share) * second for first, second in weights]
-
-
-def _weights_for(network: keras.Model, start: keras.Model) -> list[np.ndarray]:
-    """The weights of a trained network in another's order; heads for other tasks are left out.
-
-    Raises:
-        KeyError: It lacks one of them.
-    """
-    if [weight.shape for weight in start.weights] == [weight.shape for weight in network.weights]:
-        return start.get_weights()
-    values = {weight.path: keras.ops.convert_to_numpy(weight) for weight in start.weights}
-    return [values[weight.path] for weight in network.weights]
-
-
-def _average_with_start(network: keras.Model, recipe: Recipe) -> None:
-    """Sets the weights to a mean of the first training's and this one's.
-
-    The second started from the first, so the loss stays low between them, and the mean of both
-    depends less on what one of them has memorized.
-    After Wortsman et al., https://arxiv.org/abs/2203.05482.
-    """
-    start = load_model(recipe.start_from)
-    network.set_weights(mean_of_weights(network, start, recipe.start_share))
-
-
-def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Recipe) -> None:
-    """Measures the mean and variance of each batch norm again, on images without augmentation.
-
-    Those of the training belong to augmented pictures, and to weights that the averages have
-    replaced since. After Wu and Johnson, https://arxiv.org/abs/2105.07576, section 3.
-    """
-    rows = epoch_rows(train_frame, recipe, recipe.epochs)[: recipe.norm_batches * recipe.batch_size]
-    if rows.empty:
-        return
-    batches = make_dataset(rows, recipe.image_size, recipe.batch_size)
-    layers = network._flatten_layers()
-    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-    kept = [norm.momentum for norm in norms]
-    with named_broken_images(rows):
-        for number, (images, *_) in enumerate(batches):
-            for norm in norms:
-                norm.momentum = number / (number + 1)  # the plain mean over all batches
-            network(keras.ops.convert_to_tensor(images.numpy()), training=True)
-    for norm, momentum in zip(norms, kept, strict=True):
-        norm.momentum = momentum
+        with all_or_none(), computing_alone():
+            teacher = load_model(recipe.teacher or recipe.start_from)
+            if missing := set(recipe.tasks) - set(tasks_of(teacher)):
+                raise InputError(f"{recipe.teacher} teaches no {', '.join(sorted(missing))}")
+            answers = teachers_answers(teacher, train_frame, recipe, verbose, share())
+        answers = rows_of_all(answers)[: len(train_frame)]
+        if is_first():
+            buffer = io.BytesIO()
+            np.save(buffer, answers)
+            write_whole(run_dir / TEACHER_FILE, buffer.getvalue())
