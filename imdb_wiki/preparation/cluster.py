@@ -26,7 +26,11 @@ from imdb_wiki.parallel import results_of
 from imdb_wiki.preparation.crops import MISSING_FILE, Job, Outcome
 from imdb_wiki.preparation.journal import Journal
 from imdb_wiki.preparation.node import Needs, versions, what_lacks, work_on
+from imdb_wiki.preparation.workers import PHOTOS_PER_CHUNK
 
+# A chunk costs driver, scheduler and node about 10 milliseconds together, this many photos 400.
+_MOST_PHOTOS_PER_CHUNK = 512
+_CHUNKS_A_WORKER = 8  # so that none waits long for the others in the end
 _ANSWERS_WITHIN_S = 10  # that a cluster answers at its address, and has a worker
 # So long may a cluster be without any worker; nodes that are started anew take less.
 _WITHOUT_WORKERS_S = 60
@@ -142,6 +146,14 @@ class Cluster:
 
     def _most_running(self) -> int:
         """How many chunks the cluster may have: one for each thread, and one to take up next."""
+        return 2 * self.thread_count()
+
+    def thread_count(self) -> int:
+        """How many threads all workers have now, at least 1.
+
+        Raises:
+            StoppedError: the cluster has gone, or has had no worker for long.
+        """
         now_s = time.monotonic()
         if now_s - self._asked_s >= _LOOK_AGAIN_S:
             try:
@@ -155,7 +167,7 @@ class Cluster:
             raise StoppedError(
                 f"the cluster at {self._address} has had no worker for {_WITHOUT_WORKERS_S} seconds"
             )
-        return 2 * max(self._thread_count, 1)
+        return max(self._thread_count, 1)
 
 
 @contextlib.contextmanager
@@ -217,14 +229,7 @@ class ClusterWorkers:
     Args:
         cluster: a connection.
         crop: a `partial` of `make_crops`.
-
-    Attributes:
-        photos_per_chunk: how many photos a chunk has.
     """
-
-    # A chunk costs the scheduler, the driver and a node some milliseconds each, its work a tenth
-    # of a second.
-    photos_per_chunk = 128
 
     def __init__(self, cluster: Cluster, crop: Callable[..., list[Outcome]]):
         """Takes the connection."""
@@ -242,6 +247,11 @@ class ClusterWorkers:
             if not journal.outcomes():
                 journal.give_up()
             raise
+
+    def photos_per_chunk(self, count: int) -> int:
+        """How many photos a chunk has, of so many photos in all: several chunks a worker."""
+        for_each = count // (_CHUNKS_A_WORKER * self._cluster.thread_count())
+        return min(max(PHOTOS_PER_CHUNK, for_each), _MOST_PHOTOS_PER_CHUNK)
 
     def crops_of(self, chunks: Iterable[list[Job]]) -> Iterator[list[Outcome]]:
         """Makes crops of chunks of photos.

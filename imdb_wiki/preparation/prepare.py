@@ -270,7 +270,8 @@ def _make_all_crops(
         smoothing=0,
         mininterval=0.5,
     ) as bar:
-        chunks = in_chunks(jobs, workers.photos_per_chunk, carried_bytes, _MAX_CARRIED_BYTES)
+        per_chunk = workers.photos_per_chunk(len(remaining))
+        chunks = in_chunks(jobs, per_chunk, carried_bytes, _MAX_CARRIED_BYTES)
         for chunk_outcomes in workers.crops_of(chunks):
             journal.append(chunk_outcomes)
             note(chunk_outcomes)

@@ -17,10 +17,12 @@ PHOTOS_PER_CHUNK = 64
 class Workers(Protocol):
     """What processes and a cluster have in common."""
 
-    photos_per_chunk: int
-
     def begin(self, journal: Journal) -> None:
         """Gets ready to write into a preparation that has begun."""
+
+    def photos_per_chunk(self, count: int) -> int:
+        """How many photos a chunk has, of so many photos in all."""
+        ...
 
     def crops_of(self, chunks: Iterable[list[Job]]) -> Iterator[list[Outcome]]:
         """Takes chunks of photos up as they are needed; yields outcomes as they are finished."""
@@ -32,13 +34,14 @@ class Workers(Protocol):
 
 
 class _Processes:
-    photos_per_chunk = PHOTOS_PER_CHUNK
-
     def __init__(self, results: Callable[[Iterable[list[Job]]], Iterator[list[Outcome]]]):
         self._results = results
 
     def begin(self, journal: Journal) -> None:
         pass  # they write where this process does
+
+    def photos_per_chunk(self, count: int) -> int:
+        return PHOTOS_PER_CHUNK
 
     def crops_of(self, chunks: Iterable[list[Job]]) -> Iterator[list[Outcome]]:
         return self._results(chunks)

@@ -329,3 +329,12 @@ def test_an_unfit_node_that_comes_later_is_named_too(original, one_machine, thre
     three_nodes.start_node()
     assert run_preparation(*arguments(original, out, three_nodes)).returncode == 0
     assert_same_bytes(one_machine, out)
+
+
+@pytest.mark.long
+def test_a_scheduler_that_ends_is_said(original, three_nodes, tmp_path):
+    """The last test here: it leaves no cluster behind."""
+    with at_the_first_crop(tmp_path / "out", three_nodes.scheduler.take_away):
+        done = run_preparation(*arguments(original, tmp_path / "out", three_nodes))
+    said = f"error: the cluster at {three_nodes.address} is gone; the same command continues"
+    assert assert_one_line(done) == said
