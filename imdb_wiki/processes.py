@@ -87,6 +87,11 @@ def place_in_environment() -> Place | None:
     return Place(address or None, Share(int(numbers[1]), int(numbers[0])))
 
 
+def is_alone() -> bool:
+    """Whether the environment says nothing of other processes that train with this one."""
+    return place_in_environment() is None
+
+
 def join() -> None:
     """Waits for the other processes, where there are several; before JAX computes anything.
 
@@ -101,7 +106,7 @@ def join() -> None:
         return
     # It would catch the SIGTERM with which SLURM and Kubernetes end a process, and train on.
     jax.config.update("jax_enable_preemption_service", False)
-    by_slurm = all(name in os.environ for name in _BY_SLURM) and place.address is None
+    by_slurm = all(name in os.environ for name in _BY_SLURM) and not os.environ.get(BY_HAND[2])
     try:
         jax.distributed.initialize(
             place.address,
@@ -152,14 +157,6 @@ def rows_of_all(rows: np.ndarray) -> np.ndarray:
     padding = [(0, max(counts) - len(rows))] + [(0, 0)] * (rows.ndim - 1)
     of_all = multihost_utils.process_allgather(np.pad(rows, padding))
     return np.concatenate([part[:count] for part, count in zip(of_all, counts, strict=True)])
-
-
-def leave() -> None:
-    """Ends the work of all processes together: what follows is each one's own."""
-    if share().count > 1:
-        import jax
-
-        jax.distributed.shutdown()
 
 
 def refuse_differences(facts: Mapping[str, object]) -> None:
@@ -301,11 +298,11 @@ def _compute(work: Callable[[], int], log: BinaryIO, watched: int) -> NoReturn:
                 own = os.fdopen(os.dup(number), "w", buffering=1, errors="backslashreplace")
                 setattr(sys, name, own)
             os.dup2(log.fileno(), number)
-        code = says_errors_in_one_line(work)()
+        code = says_errors_in_one_line(_done_by_all)(work)
         if code == 0:
             import jax
 
-            jax.distributed.shutdown()  # the others may end now, too
+            jax.distributed.shutdown()
     except BaseException:
         traceback.print_exc()
         code = 1
@@ -313,6 +310,15 @@ def _compute(work: Callable[[], int], log: BinaryIO, watched: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         os._exit(code)  # at a usual end JAX would wait for processes that are lost
+
+
+def _done_by_all(work: Callable[[], int]) -> int:
+    """Does the work, and waits for the first process, which may have more to do than the others."""
+    code = work()
+    if code == 0:
+        with lost_process_named():
+            wait_for_all("the end")
+    return code
 
 
 def _end_at_its_end(watched: int) -> None:
