@@ -7,6 +7,7 @@ JAX brings them together. Each reads its share of every batch; the first one wri
 import contextlib
 import dataclasses
 import os
+import platform
 import re
 import signal
 import sys
@@ -210,7 +211,8 @@ def _refuse_if_one_failed(line: str) -> None:
     from jax.experimental import multihost_utils
 
     text = np.zeros(1000, "uint8")  # bytes of a line; the rest of a longer one is left out
-    content = line.encode(errors="backslashreplace")[: len(text)]
+    sent = f"on {platform.node()}: {line}" if line else ""
+    content = sent.encode(errors="backslashreplace")[: len(text)]
     text[: len(content)] = np.frombuffer(content, "uint8")
     of_all = multihost_utils.process_allgather(text)  # (processes, 1000)
     if line:
@@ -218,7 +220,7 @@ def _refuse_if_one_failed(line: str) -> None:
     for number, of_one in enumerate(of_all):
         if of_one.any():
             said = of_one.tobytes().rstrip(b"\0").decode(errors="replace")
-            raise InputError(f"process {number} of {own.count}: {said}")
+            raise InputError(f"process {number} of {own.count}, {said}")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ processes that train together talk over loopback, as those of several machines o
 
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -326,7 +327,7 @@ def test_what_one_process_finds_wrong_ends_all_with_its_line():
         "is {0}"
     )
     assert [first.stdout, second.stdout] == [said.format(index) + "\n" for index in range(2)]
-    assert_one_line(first, "error: process 1 of 2: faces holds no train.csv")
+    assert_one_line(first, f"process 1 of 2, on {platform.node()}: faces holds no train.csv")
     assert_one_line(second, "error: faces holds no train.csv")
 
 
