@@ -31,6 +31,13 @@ def devices_of(model: keras.Model) -> int:
     return 1 if shared is None else shared.device_mesh.shape[0]
 
 
+def variables_beside(model: keras.Model) -> contextlib.AbstractContextManager:
+    """Inside, variables are made where a model's are: on all of its devices."""
+    if keras.config.backend() == "tensorflow":
+        return model.distribute_strategy.scope()
+    return contextlib.nullcontext()  # `share_batches` holds for all that follows
+
+
 def share_batches() -> None:
     """Lets networks that are built from now on share each batch over all devices of JAX.
 

@@ -7,6 +7,7 @@ JAX brings them together. Each reads its share of every batch; the first one wri
 import contextlib
 import dataclasses
 import os
+import platform
 import re
 import signal
 import sys
@@ -87,6 +88,11 @@ def place_in_environment() -> Place | None:
     return Place(address or None, Share(int(numbers[1]), int(numbers[0])))
 
 
+def is_alone() -> bool:
+    """Whether the environment says nothing of other processes that train with this one."""
+    return place_in_environment() is None
+
+
 def join() -> None:
     """Waits for the other processes, where there are several; before JAX computes anything.
 
@@ -101,7 +107,7 @@ def join() -> None:
         return
     # It would catch the SIGTERM with which SLURM and Kubernetes end a process, and train on.
     jax.config.update("jax_enable_preemption_service", False)
-    by_slurm = all(name in os.environ for name in _BY_SLURM) and place.address is None
+    by_slurm = all(name in os.environ for name in _BY_SLURM) and not os.environ.get(BY_HAND[2])
     try:
         jax.distributed.initialize(
             place.address,
@@ -152,14 +158,6 @@ def rows_of_all(rows: np.ndarray) -> np.ndarray:
     padding = [(0, max(counts) - len(rows))] + [(0, 0)] * (rows.ndim - 1)
     of_all = multihost_utils.process_allgather(np.pad(rows, padding))
     return np.concatenate([part[:count] for part, count in zip(of_all, counts, strict=True)])
-
-
-def leave() -> None:
-    """Ends the work of all processes together: what follows is each one's own."""
-    if share().count > 1:
-        import jax
-
-        jax.distributed.shutdown()
 
 
 def refuse_differences(facts: Mapping[str, object]) -> None:
@@ -213,7 +211,8 @@ def _refuse_if_one_failed(line: str) -> None:
     from jax.experimental import multihost_utils
 
     text = np.zeros(1000, "uint8")  # bytes of a line; the rest of a longer one is left out
-    content = line.encode(errors="backslashreplace")[: len(text)]
+    sent = f"on {platform.node()}: {line}" if line else ""
+    content = sent.encode(errors="backslashreplace")[: len(text)]
     text[: len(content)] = np.frombuffer(content, "uint8")
     of_all = multihost_utils.process_allgather(text)  # (processes, 1000)
     if line:
@@ -221,7 +220,7 @@ def _refuse_if_one_failed(line: str) -> None:
     for number, of_one in enumerate(of_all):
         if of_one.any():
             said = of_one.tobytes().rstrip(b"\0").decode(errors="replace")
-            raise InputError(f"process {number} of {own.count}: {said}")
+            raise InputError(f"process {number} of {own.count}, {said}")
 
 
 @contextlib.contextmanager
@@ -301,11 +300,11 @@ def _compute(work: Callable[[], int], log: BinaryIO, watched: int) -> NoReturn:
                 own = os.fdopen(os.dup(number), "w", buffering=1, errors="backslashreplace")
                 setattr(sys, name, own)
             os.dup2(log.fileno(), number)
-        code = says_errors_in_one_line(work)()
+        code = says_errors_in_one_line(_done_by_all)(work)
         if code == 0:
             import jax
 
-            jax.distributed.shutdown()  # the others may end now, too
+            jax.distributed.shutdown()
     except BaseException:
         traceback.print_exc()
         code = 1
@@ -313,6 +312,15 @@ def _compute(work: Callable[[], int], log: BinaryIO, watched: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         os._exit(code)  # at a usual end JAX would wait for processes that are lost
+
+
+def _done_by_all(work: Callable[[], int]) -> int:
+    """Does the work, and waits for the first process, which may have more to do than the others."""
+    code = work()
+    if code == 0:
+        with lost_process_named():
+            wait_for_all("the end")
+    return code
 
 
 def _end_at_its_end(watched: int) -> None:

@@ -13,7 +13,7 @@ from imdb_wiki.command import (
 from imdb_wiki.errors import InputError
 from imdb_wiki.fine_tuning.defaults import Choices
 from imdb_wiki.options import add_options, chosen_options
-from imdb_wiki.processes import in_own_process
+from imdb_wiki.processes import in_own_process, is_alone
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
 
@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     add_options(parser, Choices)
     options = vars(parser.parse_args(arguments))
     choices = Choices(**chosen_options(Choices, options))
-    for folder in (*options["prepared_dirs"], *options["old_dirs"]):
+    folders = [*options["prepared_dirs"], *options["old_dirs"]]
+    for folder in folders if is_alone() else []:  # else the others are told
         if not Path(folder, "val.csv").is_file():
             raise InputError(f"{folder} holds no val.csv: prepare it first")
     print_anywhere()

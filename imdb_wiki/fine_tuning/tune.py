@@ -16,7 +16,12 @@ from typing import Any
 import keras
 import pandas as pd
 
-from imdb_wiki.backend import computing_alone, share_batches
+from imdb_wiki.backend import (
+    compiles_each_shape,
+    computing_alone,
+    devices_of,
+    share_batches,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.comparison import changes
 from imdb_wiki.export.shipping import model_files, model_paths
@@ -27,7 +32,7 @@ from imdb_wiki.models.description import find_description, read_description
 from imdb_wiki.models.files import load_model
 from imdb_wiki.networks import NETWORKS, tasks_of
 from imdb_wiki.pipeline import has_labels_of, make_dataset, named_broken_images, read_split
-from imdb_wiki.processes import is_first, leave
+from imdb_wiki.processes import is_first
 from imdb_wiki.training.compact.batches import labelled
 from imdb_wiki.training.compact.network import mean_of_weights
 from imdb_wiki.training.compact.recipe import Recipe
@@ -113,7 +118,6 @@ def fine_tune(
         network_name,
     )
     trained = train_compact(prepared_dirs, run_dir / TRAINING_DIR, recipe, verbose, left_out)
-    leave()
     if not is_first():
         return {}
     losses = _losses_by_share(trained, old, frames["val"], recipe)
@@ -175,7 +179,14 @@ def _losses_by_share(
 ) -> dict[float, float]:
     """The training's loss on validation faces, for each share of the old weights."""
     losses = {}
-    batches = make_dataset(val_frame, recipe.image_size, 64, tasks=recipe.tasks)
+    batches = make_dataset(
+        val_frame,
+        recipe.image_size,
+        64,
+        devices=devices_of(trained),
+        tasks=recipe.tasks,
+        same_sizes=compiles_each_shape(),
+    )
     for share in START_SHARES:
         network = _mean_of(trained, old, share)
         compile_compact(network, recipe, 1)

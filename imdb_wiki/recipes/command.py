@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
 from imdb_wiki.errors import InputError
-from imdb_wiki.processes import in_own_process, is_first, leave
+from imdb_wiki.processes import in_own_process, is_alone, is_first
 from imdb_wiki.recipes.chain import Chain, read_chain
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     chain = read_chain(options.chain)
-    for folder in chain.folders:
+    for folder in chain.folders if is_alone() else []:  # else the others are told
         for split in ("train", "val"):
             if not Path(folder, f"{split}.csv").is_file():
                 raise InputError(f"{folder} holds no {split}.csv: prepare it first")
@@ -85,7 +85,6 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
                 tell(f"step {number} of {len(chain.steps)}: {' '.join(step.folders)}")
             train_compact(folders, folder, recipe, verbose)
         before = str(folder / MODEL_FILE)
-    leave()
     if not is_first():
         return {}
     card = ship(run_dir / f"step-{len(chain.steps)}", list(chain.calibrate_on), output)

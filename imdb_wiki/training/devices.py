@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imdb_wiki.backend import gpu_names
+from imdb_wiki.backend import gpu_names, share_batches
 from imdb_wiki.command import whole_number, yes_or_no
 from imdb_wiki.options import read_value
 from imdb_wiki.pipeline import MAX_SEED
@@ -31,12 +31,16 @@ def seed_everything(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def strategy() -> tf.distribute.Strategy:
+def strategy() -> tf.distribute.Strategy | keras.distribution.DataParallel:
     """Chooses how to train: on all GPUs where there are several, else on the one device.
 
     Returns:
-        A strategy; build and compile the network inside its `scope()`.
+        A strategy; build and compile the network inside its `scope()`. With JAX it holds outside
+        of it as well.
     """
+    if keras.config.backend() == "jax":
+        share_batches()
+        return keras.distribution.distribution() or tf.distribute.get_strategy()
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
@@ -70,9 +74,10 @@ def jit_compile() -> str | bool:
 
 def device_sentence() -> str:
     """Says what computes, and what that means for one's patience."""
+    where = f"{hardware()} with JAX" if keras.config.backend() == "jax" else hardware()
     if gpu_names():
-        return f"computing on {hardware()}"
-    return f"no GPU found: computing on {hardware()}, which is slower by a factor of ten or more"
+        return f"computing on {where}"
+    return f"no GPU found: computing on {where}, which is slower by a factor of ten or more"
 
 
 def make_variables_of_fit(model: keras.Model, labels: dict) -> None:

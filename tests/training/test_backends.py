@@ -1,11 +1,13 @@
-"""The compact training computes the same with TensorFlow and with JAX, on one device or several.
+"""The trainings compute the same with TensorFlow and with JAX, on one device or several.
 
-On JAX it runs in processes of its own: Keras decides at its import what it computes with. Several
+On JAX they run in processes of its own: Keras decides at its import what it computes with. Several
 processes that train together talk over loopback, as those of several machines over a network.
 """
 
 import json
 import os
+import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,14 +22,14 @@ import pytest
 
 from imdb_wiki.models.answers import predict
 from imdb_wiki.models.files import save_model
-from imdb_wiki.networks import compact
+from imdb_wiki.networks import compact, two_branch_cnn
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.processes import Share
-from imdb_wiki.training import Recipe, train_compact
+from imdb_wiki.training import Recipe, seed_everything, train, train_compact
 from imdb_wiki.training.compact.batches import training_batches
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
-from tests.shared import assert_one_line
+from tests.shared import SMALL, assert_one_line, write_description
 
 pytest.importorskip("jax", reason="JAX is not installed: see requirements-dev.txt")
 
@@ -60,8 +62,8 @@ def train():
 
     start_tensorflow(may_use_jax=True, joins=True)
     import jax
-    from imdb_wiki.networks import compact
-    from imdb_wiki.training import Recipe, train_compact
+    from imdb_wiki.networks import compact, two_branch_cnn
+    from imdb_wiki.training import Recipe, seed_everything, train, train_compact
 
     prepared_dir, run_dir, few, recipe = map(json.loads, sys.argv[1:])
     compact.compact_cnn = partial(compact.compact_cnn, **few)
@@ -71,6 +73,32 @@ def train():
 
 raise SystemExit(says_errors_in_one_line(processes.in_own_process)(train))
 """
+# The two-branch network's training and a fine-tuning, with all devices.
+OTHERS = """
+import json, sys
+from functools import partial
+from imdb_wiki.tensorflow_start import start_tensorflow
+
+start_tensorflow(may_use_jax=True)
+import keras
+from imdb_wiki import training
+from imdb_wiki.fine_tuning.defaults import Choices
+from imdb_wiki.fine_tuning.tune import fine_tune
+from imdb_wiki.networks import compact, two_branch_cnn
+from imdb_wiki.pipeline import read_split
+
+prepared_dir, folder, small, options, few = map(json.loads, sys.argv[1:])
+with training.strategy().scope():
+    network = two_branch_cnn(**small)
+network.set_weights(keras.saving.load_model(f"{folder}/first.keras").get_weights())
+frames = [read_split(prepared_dir, split) for split in ("train", "val")]
+training.seed_everything(1)
+training.train(network, *frames, f"{folder}/jax", **options)
+compact.compact_cnn = partial(compact.compact_cnn, **few)
+start_from = f"{folder}/compact.keras"
+fine_tune([prepared_dir], f"{folder}/tuned", start_from, choices=Choices(epochs=1), verbose=0)
+print(keras.distribution.distribution().device_mesh.shape)
+"""
 JOINING = """
 from imdb_wiki import processes
 from imdb_wiki.command import says_errors_in_one_line
@@ -78,6 +106,29 @@ from imdb_wiki.command import says_errors_in_one_line
 processes.START_SECONDS = 1
 joined = lambda: processes.join() or 0
 raise SystemExit(says_errors_in_one_line(processes.in_own_process)(joined))
+"""
+AGREEING = """
+import os, sys
+from imdb_wiki import processes
+from imdb_wiki.command import says_errors_in_one_line
+from imdb_wiki.errors import InputError
+
+def work():
+    processes.join()
+    os.environ["KERAS_BACKEND"] = "jax"  # as `start_tensorflow` does
+    index = processes.share().index
+    processes.refuse_differences({"the folder": "faces"})
+    rows = processes.rows_of_all(processes.np.full((2 + index, 1), index))
+    try:
+        processes.refuse_differences({"the folder": "faces", "the recipe": index})
+    except InputError as error:
+        print(rows.ravel().tolist(), error)
+    with processes.all_or_none():
+        if index == 1:
+            raise InputError("faces holds no train.csv")
+    return 0
+
+raise SystemExit(says_errors_in_one_line(processes.in_own_process)(work))
 """
 MEASURES = ["loss", "age_years_mae", "gender_accuracy", "val_loss", "val_age_years_mae"]
 
@@ -165,6 +216,45 @@ def test_four_devices_have_the_losses_of_one(prepared_dir, recipe, both, cache, 
     assert history(tmp_path) == pytest.approx(history(both[0]), rel=1e-4)
 
 
+@pytest.mark.long
+def test_the_two_branch_training_and_a_fine_tuning_use_all_devices_and_lose_the_same(
+    prepared_dir, recipe, cache, tmp_path
+):
+    small = SMALL | {"gender_dropout": 0.0}
+    still = {"flip": False, "translation": 0.0, "brightness": 0.0}  # each draws in its own way
+    options = {"epochs": 2, "batch_size": 16, "seed": 1, "augmentation": still, "verbose": 0}
+    keras.utils.set_random_seed(1)
+    network = two_branch_cnn(**small)
+    save_model(network, tmp_path / "first.keras")
+    shutil.copy(recipe["start_from"], tmp_path / "compact.keras")
+    write_description(tmp_path / "compact.json", image_size=48)
+    arguments = (str(prepared_dir), str(tmp_path), small, options, FEW)
+    on_jax = process(OTHERS, *arguments, devices=4, **cache)
+    frames = {split: read_split(prepared_dir, split) for split in ("train", "val")}
+    seed_everything(1)
+    train(network, *frames.values(), tmp_path / "tensorflow", **options)
+    done = ended(on_jax)
+    assert (done.returncode, done.stdout) == (0, "(4,)\n"), done.stderr
+    rows = [
+        pd.read_csv(tmp_path / name / "history.csv").drop(columns="seconds")
+        for name in ("tensorflow", "jax")
+    ]
+    assert set(rows[0]) == set(rows[1]) and rows[0]["loss"].iloc[0] > 1
+    accuracies = ["gender_accuracy", "val_gender_accuracy"]  # of which a face is 3%
+    weighs_more = ["val_age_years_loss", "val_gender_loss"]  # TensorFlow's last, short batch
+    for name in rows[0].columns.drop(weighs_more):
+        least = 0.05 if name in accuracies else 0.0
+        assert list(rows[1][name]) == pytest.approx(list(rows[0][name]), rel=5e-3, abs=least), name
+    assert_same_answers(frames["val"], tmp_path / "tensorflow", tmp_path / "jax", relative=2e-2)
+    tuned = json.loads((tmp_path / "tuned" / "fine_tuning.json").read_text())
+    before = predict(keras.models.load_model(recipe["start_from"]), frames["val"])
+    error = np.abs(before["age_years"] - frames["val"]["age"]).mean()
+    assert tuned["changes"]["new"]["age_error_years"]["before"] == pytest.approx(error, rel=1e-3)
+    trained = keras.models.load_model(tmp_path / "tuned" / "model.keras")
+    after = np.abs(predict(trained, frames["val"])["age_years"] - frames["val"]["age"]).mean()
+    assert tuned["changes"]["new"]["age_error_years"]["after"] == pytest.approx(after, rel=1e-3)
+
+
 def free_address() -> str:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -226,6 +316,19 @@ def test_each_process_reads_its_own_files_only(tmp_path):
     assert [len(images) for images, *_ in own] == [4, 4, 4]
     counted = np.concatenate([counts for *_, counts in own])
     assert counted == pytest.approx([24 / 20] * 12)  # the others' 4 last fill up, and count 0
+
+
+def test_what_one_process_finds_wrong_ends_all_with_its_line():
+    address = {"JAX_COORDINATOR_ADDRESS": free_address(), "JAX_NUM_PROCESSES": "2"}
+    both = [process(AGREEING, **address, JAX_PROCESS_ID=str(index)) for index in range(2)]
+    first, second = map(ended, both)
+    said = (
+        "[0, 0, 1, 1, 1] process 1 of 2 differs from process 0 in the recipe; in process {0} it "
+        "is {0}"
+    )
+    assert [first.stdout, second.stdout] == [said.format(index) + "\n" for index in range(2)]
+    assert_one_line(first, f"process 1 of 2, on {platform.node()}: faces holds no train.csv")
+    assert_one_line(second, "error: faces holds no train.csv")
 
 
 def test_processes_that_cannot_join_end_in_one_line():

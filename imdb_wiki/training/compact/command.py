@@ -15,7 +15,7 @@ from imdb_wiki.command import (
     tell,
 )
 from imdb_wiki.errors import InputError
-from imdb_wiki.processes import in_own_process, is_first
+from imdb_wiki.processes import in_own_process, is_alone, is_first
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.training.compact.recipe import Recipe, add_recipe_arguments, recipe_of
 
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"argument --folder_shares: {len(options['folder_shares'])} for {len(folders)} folders"
         )
     recipe = recipe_of(options)
-    for folder in folders:
+    for folder in folders if is_alone() else []:  # else the others are told, once they are there
         if not Path(folder, "train.csv").is_file():
             raise InputError(f"{folder} holds no train.csv: prepare it first")
     return in_own_process(lambda: _train(folders, options["run_dir"], recipe, options["left_out"]))

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 from imdb_wiki.command import number, whole_number, yes_or_no
@@ -69,10 +68,11 @@ def augmented(images: np.ndarray, seed: int = 0, **amounts) -> np.ndarray:
     Returns:
         (count, height, width, 3) uint8.
     """
-    changed = tf.cast(images, tf.float32)
+    changed = keras.ops.cast(images, "float32")
     for layer in augmentation_layers(seed, **amounts):
         changed = layer(changed, training=True)
-    return np.clip(np.round(changed), 0, 255).astype("uint8")
+    pixels = keras.ops.convert_to_numpy(changed)
+    return np.clip(np.round(pixels), 0, 255).astype("uint8")
 
 
 def with_augmentation(network: keras.Model, seed: int = 0, **amounts) -> keras.Model:

@@ -7,6 +7,8 @@ TensorFlow has one for all of them. What is saved is the network of Keras' own l
 import keras
 import tensorflow as tf
 
+from imdb_wiki.backend import gpu_names
+
 
 class SameLayer(keras.Layer):
     """Calls another network's layer, whose weights it shares.
@@ -49,6 +51,11 @@ class FusedNorm(SameLayer):
         for kept, new in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
             kept.assign(kept * norm.momentum + new * (1 - norm.momentum))
         return tf.cast(result, self.compute_dtype)
+
+
+def can_fuse_norms() -> bool:
+    """Whether norms are faster so: with TensorFlow on a CPU; JAX fuses operations by itself."""
+    return keras.config.backend() == "tensorflow" and not gpu_names()
 
 
 def _can_be_fused(layer: keras.Layer) -> bool:

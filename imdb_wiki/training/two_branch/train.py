@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 import pandas as pd
-import tensorflow as tf
 
+from imdb_wiki.backend import compiles_each_shape, devices_of, variables_beside
 from imdb_wiki.command import number, whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.networks.network import tasks_of
@@ -19,7 +19,7 @@ from imdb_wiki.results.runs import LOGS_DIR, at_work_in, set_aside, start_run
 from imdb_wiki.training.devices import EXAMPLE_LABELS, jit_compile, make_variables_of_fit
 from imdb_wiki.training.ranges import age_error, of_ranges
 from imdb_wiki.training.two_branch.augmentation import with_augmentation
-from imdb_wiki.training.two_branch.fused_norms import with_fused_norms
+from imdb_wiki.training.two_branch.fused_norms import can_fuse_norms, with_fused_norms
 from imdb_wiki.training.two_branch.learning_rate import MAX_EPOCHS, learning_rate_callbacks
 from imdb_wiki.training.watchers import (
     RunFiles,
@@ -186,16 +186,15 @@ def train(
     # All that can be wrong with the keywords is found before an earlier training is moved.
     epochs = read_value("epochs", epochs, whole_number(1, MAX_EPOCHS))
     image_size = network.input_shape[1:3]
-    devices = network.distribute_strategy.num_replicas_in_sync
+    devices, same_sizes = devices_of(network), compiles_each_shape()
     tasks = tasks_of(network)
     for split, frame in {"train": train_frame, "val": val_frame}.items():
         refuse_unlabelled(frame, split, tasks)
-    train_data = make_dataset(train_frame, image_size, batch_size, True, seed, devices, tasks)
-    val_data = make_dataset(val_frame, image_size, batch_size, devices=devices, tasks=tasks)
-    # Variables must be made where the network's are: on every GPU.
-    with network.distribute_strategy.scope():
-        on_cpu = devices == 1 and not tf.config.list_physical_devices("GPU")
-        fitted = with_fused_norms(network) if on_cpu else network
+    shared = {"devices": devices, "tasks": tasks, "same_sizes": same_sizes}
+    train_data = make_dataset(train_frame, image_size, batch_size, True, seed, **shared)
+    val_data = make_dataset(val_frame, image_size, batch_size, **shared)
+    with variables_beside(network):
+        fitted = with_fused_norms(network) if devices == 1 and can_fuse_norms() else network
         model = with_augmentation(fitted, seed, **(augmentation or {}))
         compile_two_branch(model, learning_rate, age_loss, age_loss_weight, gender_loss_weight)
     watchers = callbacks(network, run_dir, **(watching or {}))
