@@ -18,7 +18,7 @@ def test_the_notebook_is_cut_after_its_training_and_gives_its_constants():
     after = {name for name in NOTEBOOK.constants if name.startswith("COMPACT_")}
     assert set(NOTEBOOK.constants) - NOTEBOOK.deciding == {
         *after,
-        *("RESULTS_CSV", "READ_TEST_SPLIT"),
+        *("RESULTS_CSV", "READ_TEST_SPLIT", "AUDIT_DIR", "AUDIT_PROBABILITY"),
     }
 
 
