@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,14 @@ import imdb_wiki_preparation
 from tests.shared import ran
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_reaches_what_is_started():
+    """A shell's background job ignores Ctrl-C, and so does all that it starts: not the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -116,8 +116,7 @@ def running_page(folder: Path, *arguments: object) -> Iterator[Page]:
         place.mkdir()
     given = ["--model", str(model_path), "--port", "0", *map(str, arguments)]
     start = (
-        # A shell starts what runs in its background deaf to Ctrl-C.
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import sys; "
         f"from imdb_wiki.page import command as page; page.KEPT_SECONDS = {KEPT_SECONDS}; "
         f"page.MEMORY_DIR = {str(places['memory'])!r}; sys.exit(page.main({given!r}))"
     )

@@ -38,14 +38,6 @@ def undisturbed(original, tmp_path_factory) -> dict[str, bytes]:
     return content(output_dir)
 
 
-@pytest.fixture
-def interruptible():
-    """Behind `&` or `nohup` Ctrl-C is ignored, and whatever is started there inherits that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def arguments(mat_path: Path, output_dir: Path) -> list:
     return ["--db_path", mat_path, "--output_dir", output_dir, "--img_size", 64, "--workers", 2]
 
@@ -163,7 +155,7 @@ def test_an_input_that_has_changed_since_is_refused(original, tmp_path):
     assert run_preparation(*arguments, "--overwrite").returncode == 0
 
 
-def test_ctrl_c_ends_with_one_line_and_130(original, undisturbed, interruptible, tmp_path):
+def test_ctrl_c_ends_with_one_line_and_130(original, undisturbed, tmp_path):
     output_dir = tmp_path / "out"
     process = start(original, output_dir)
     wait_for(process, lambda: STAGES["cropping"](output_dir))
@@ -207,7 +199,7 @@ def test_an_overwrite_killed_at_any_moment_leaves_the_old_or_continues(
 
 @pytest.mark.long
 @pytest.mark.parametrize("delay_seconds", [0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2, 3])
-def test_ctrl_c_at_any_moment_leaves_no_traceback(delay_seconds, original, interruptible, tmp_path):
+def test_ctrl_c_at_any_moment_leaves_no_traceback(delay_seconds, original, tmp_path):
     process = start(original, tmp_path / "out")
     time.sleep(delay_seconds)
     os.killpg(process.pid, signal.SIGINT)

@@ -65,8 +65,7 @@ class Running:
 def running_review(folder: Path, port: int = 0) -> Iterator[Running]:
     """Starts the review of a folder; it is killed at the end."""
     start = (
-        # A shell starts what runs in its background deaf to Ctrl-C.
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import sys; "
         "from imdb_wiki.review.command import main; "
         f"sys.exit(main({[str(folder), '--port', str(port)]!r}))"
     )
