@@ -24,6 +24,8 @@ from imdb_wiki.labels import (
 _LABEL_COLUMNS = ("filename", "age", "gender")
 
 
+SUSPECTS_FILE = "suspects.csv"  # what an audit says of each face; the review reads it
+
 # A list of faces to leave out, which the audit and the review write and `read_split` takes.
 LEFT_OUT_FILE = "left_out.csv"
 LEFT_OUT_COLUMNS = ("folder", "filename", "source", "wrong_probability", "reason")

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import resource
+import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -94,3 +95,25 @@ def assert_one_line(
     for part in said:
         assert part.search(line) if isinstance(part, re.Pattern) else part in line, line
     return line
+
+
+def status_of_request(host: str, request: str, body: str = "") -> int:
+    """Sends an HTTP request as it stands to a server of this machine.
+
+    Args:
+        host: `127.0.0.1:PORT`; the word HOST in the request is it.
+        request: Its lines; that the connection is closed afterwards is added.
+        body: What follows.
+
+    Returns:
+        The status of the answer, which may not let other pages read it.
+    """
+    head = request.replace("HOST", host).replace("\n", "\r\n")
+    name, port = host.split(":")
+    with socket.create_connection((name, int(port)), timeout=30) as connection:
+        connection.sendall(f"{head}\r\nConnection: close\r\n\r\n{body}".encode())
+        answer = b""
+        while part := connection.recv(2**16):
+            answer += part
+    assert b"access-control-allow" not in answer.lower()
+    return int(answer.split()[1])

@@ -17,9 +17,10 @@ from imdb_wiki.split_tables import (
     LEFT_OUT_FILE,
     LEFT_OUT_KIND,
     PROBABLY_WRONG,
+    SUSPECTS_FILE,
 )
 
-SUSPECTS_FILE, AUDIT_FILE = "suspects.csv", "audit.json"
+AUDIT_FILE = "audit.json"
 THRESHOLDS = (0.5, 0.9, 0.99)
 FILE_KINDS = {
     SUSPECTS_FILE: Kind("table of suspects", (b"wrong_probability",)),

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from imdb_wiki.audit.report import SUSPECTS_FILE
 from imdb_wiki.errors import InputError
-from imdb_wiki.split_tables import naming_columns, read_listed
+from imdb_wiki.split_tables import SUSPECTS_FILE, naming_columns, read_listed
 
 _NUMBERS = ("wrong_probability", "predicted_age_years", "male_probability")
 

@@ -11,8 +11,8 @@ import pandas as pd
 from imdb_wiki.command import first_line
 from imdb_wiki.csv_files import decoded
 from imdb_wiki.errors import InputError
+from imdb_wiki.split_tables import SUSPECTS_FILE
 
-SUSPECTS_NAME = "suspects.csv"
 COLUMNS = ("folder", "filename", "source", "age", "gender", "wrong_probability")
 NAMING = ["folder", "filename"]  # what tells one face from all others
 Key = tuple[str, str]  # these two of a face
@@ -53,9 +53,9 @@ def read_suspects(folder: Path) -> Suspects:
         InputError: It is no table of suspects, or an empty or damaged one.
         OSError: It cannot be read.
     """
-    path = folder / SUSPECTS_NAME
+    path = folder / SUSPECTS_FILE
     if not path.exists():
-        raise InputError(f"{folder} has no {SUSPECTS_NAME}: give the folder of an audit")
+        raise InputError(f"{folder} has no {SUSPECTS_FILE}: give the folder of an audit")
     data = path.read_bytes()
     table = _read_texts(data, path)
     missing = [name for name in COLUMNS if name not in table]

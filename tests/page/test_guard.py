@@ -24,6 +24,7 @@ from imdb_wiki.page.senders import RefusedError
 from imdb_wiki.page.uploads import Uploads
 from tests.browser import opened_browser, wait_until
 from tests.page.process import API, KEPT_SECONDS, running_page, send
+from tests.shared import status_of_request
 
 GONE = "This photo is no longer here. Please send it again."
 UPLOADS_MB = 6
@@ -44,16 +45,7 @@ def page(tmp_path_factory):
 
 
 def status_of(page, request: str) -> int:
-    """Sends a request as it stands; HOST is the page's own. The status of the answer."""
-    request = request.replace("HOST", page.host).replace("\n", "\r\n")
-    host, port = page.host.split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
-        connection.sendall(f"{request}\r\nConnection: close\r\n\r\n".encode())
-        answer = b""
-        while part := connection.recv(2**16):
-            answer += part
-    assert b"access-control-allow" not in answer.lower()
-    return int(answer.split()[1])
+    return status_of_request(page.host, request)
 
 
 @pytest.mark.parametrize(

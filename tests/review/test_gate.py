@@ -12,7 +12,7 @@ from imdb_wiki.review import command
 from imdb_wiki.review.crops import Crops
 from tests.review.audited import suspects_of, write_audit
 from tests.review.process import JSON, review_here
-from tests.shared import assert_one_line, ran
+from tests.shared import assert_one_line, ran, status_of_request
 
 SECRET = b"\x89PNG\r\n\x1a\n a secret"  # an image by its start, so that only its place protects it
 
@@ -105,16 +105,8 @@ def test_nothing_else_is_there(review, path):
 
 
 def status_of(review, request: str, body: str = "") -> int:
-    """Sends a request as it stands; HOST is the review's own. The status of the answer."""
-    head = request.replace("HOST", review.host).replace("\n", "\r\n")
-    with socket.create_connection(("127.0.0.1", review.port), timeout=30) as connection:
-        length = f"\r\nContent-Length: {len(body)}" if body else ""
-        connection.sendall(f"{head}{length}\r\nConnection: close\r\n\r\n{body}".encode())
-        answer = b""
-        while part := connection.recv(2**16):
-            answer += part
-    assert b"access-control-allow" not in answer.lower()
-    return int(answer.split()[1])
+    length = f"\nContent-Length: {len(body)}" if body else ""
+    return status_of_request(review.host, f"{request}{length}", body)
 
 
 @pytest.mark.parametrize(
