@@ -2,9 +2,10 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import keras
+import numpy as np
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.processes import share
@@ -80,6 +81,41 @@ def _over_own_devices() -> keras.distribution.DataParallel:
 
     names = [f"{device.platform}:{device.id}" for device in jax.local_devices()]
     return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
+
+
+def training_pass(model: keras.Model) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Compiles a pass forward as in training, of which only what it notes about a batch is wanted.
+
+    Args:
+        model: Built, and on one device.
+
+    Returns:
+        A function from images, (batch, height, width, 3), to the values that the variables no
+        optimizer trains have after them, by `path`: the norms' means and variances.
+    """
+    noted = model.non_trainable_variables
+    if keras.config.backend() == "jax":
+        import jax
+
+        trained, before = ([v.value for v in of] for of in (model.trainable_variables, noted))
+
+        @jax.jit
+        def after(images):
+            return model.stateless_call(trained, before, images, training=True)[1]
+
+    else:
+        import tensorflow as tf
+
+        @tf.function(reduce_retracing=True)
+        def after(images):
+            model(images, training=True)
+            return [variable.value for variable in noted]
+
+    def values_after(images: np.ndarray) -> dict[str, np.ndarray]:
+        values = map(keras.ops.convert_to_numpy, after(images))
+        return {variable.path: value for variable, value in zip(noted, values, strict=True)}
+
+    return values_after
 
 
 def compiles_each_shape() -> bool:

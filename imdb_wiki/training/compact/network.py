@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.backend import compute_alone
+from imdb_wiki.backend import compute_alone, training_pass
 from imdb_wiki.models.files import MODEL_FILE, load_model, save_model
 from imdb_wiki.networks import NETWORKS
 from imdb_wiki.pipeline import make_dataset, named_broken_images
@@ -116,10 +116,17 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
     layers = network._flatten_layers()
     norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0  # a pass then notes its own batch's mean and variance, nothing else
+    values_after = training_pass(network)
+    moving = [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]
+    totals = [np.zeros(variable.shape, "float64") for variable in moving]
     with named_broken_images(rows):
-        for number, (images, *_) in enumerate(batches):
-            for norm in norms:
-                norm.momentum = number / (number + 1)  # the plain mean over all batches
-            network(keras.ops.convert_to_tensor(images.numpy()), training=True)
+        for images, *_ in batches.as_numpy_iterator():
+            values = values_after(images)
+            for total, variable in zip(totals, moving, strict=True):
+                total += values[variable.path] / len(batches)
+    for variable, total in zip(moving, totals, strict=True):
+        variable.assign(total.astype("float32"))
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
