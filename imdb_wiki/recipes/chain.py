@@ -1,6 +1,8 @@
 """Reads a chain of trainings: which prepared folders, which steps, what each starts from."""
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ from imdb_wiki.files import parse_json
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 
 MOST_BYTES = 1_000_000
-BEFORE = "the step before"  # as `start_from` or `teacher` in a file: the network of that step
+# As `start_from` or `teacher` in a file: the network of that step, or of one by its number.
+BEFORE, NUMBERED = "the step before", re.compile(r"step (\d{1,6})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,19 +22,26 @@ class Step:
     folders: tuple[str, ...]  # prepared folders
     options: dict[str, Any]  # of `Recipe`, without those that follow from the chain
 
-    def recipe(self, before: str) -> Recipe:
+    def recipe(self, before: Sequence[str]) -> Recipe:
         """The training's recipe.
 
         Args:
-            before: The file of the step before; "" for the first.
+            before: The files of all steps before.
 
         Raises:
-            InputError: A number is out of its range, or two of them contradict each other.
+            InputError: A number is out of its range, two of them contradict each other, or a step
+                is named that is not before this one.
         """
         options = dict(self.options)
         for name in ("start_from", "teacher"):
-            if options.get(name) == BEFORE:
-                options[name] = before
+            value = options.get(name)
+            numbered = NUMBERED.fullmatch(value) if _is_text(value) else None
+            if value != BEFORE and not numbered:
+                continue
+            place = int(numbered[1]) if numbered else len(before)
+            if not 1 <= place <= len(before):
+                raise InputError(f"{name}: {value!r} names none of the steps before this one")
+            options[name] = before[place - 1]
         augmentation = Augmentation(**options.pop("augmentation", {}))
         return Recipe(**options, augmentation=augmentation)
 
@@ -104,13 +114,11 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
         known = {field.name for field in dataclasses.fields(Augmentation)}
         _refuse_unknown(where, given["augmentation"], known)
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    if BEFORE in (given.get("start_from"), given.get("teacher")) and number == 1:
-        raise InputError(f"{where}: there is no step before")
     shares = tuple(step["data"].values())
     folders = tuple(_place(where, name, places) for name in step["data"])
     made = Step(folders, {**given, "folder_shares": shares})
     try:
-        made.recipe("the step before.keras")
+        made.recipe([f"step {before}.keras" for before in range(1, number)])
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     return made

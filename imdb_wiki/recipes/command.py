@@ -75,7 +75,7 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
     from imdb_wiki.models.files import MODEL_FILE
     from imdb_wiki.training.compact.train import is_finished, train_compact
 
-    before = ""
+    before: list[str] = []
     for number, step in enumerate(chain.steps, start=1):
         folder = run_dir / f"step-{number}"
         folders: list[str | PathLike] = [*step.folders]
@@ -84,7 +84,7 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
             if verbose and is_first():
                 tell(f"step {number} of {len(chain.steps)}: {' '.join(step.folders)}")
             train_compact(folders, folder, recipe, verbose)
-        before = str(folder / MODEL_FILE)
+        before.append(str(folder / MODEL_FILE))
     if not is_first():
         return {}
     card = ship(run_dir / f"step-{len(chain.steps)}", list(chain.calibrate_on), output)

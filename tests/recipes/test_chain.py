@@ -68,12 +68,20 @@ def test_a_chain_is_read(tmp_path, content):
     chain = read_chain(written(tmp_path, content))
     first, second = chain.steps
     assert chain.calibrate_on == (content["data"]["a"], content["data"]["b"])
-    assert first.recipe("").start_from == ""
-    recipe = second.recipe("x.keras")
+    assert first.recipe([]).start_from == ""
+    recipe = second.recipe(["x.keras"])
     assert (recipe.start_from, recipe.folder_shares) == ("x.keras", (1, 0.5))
     assert not recipe.augmentation.flip and recipe.augmentation.zoom == 0.15
     only = read_chain(written(tmp_path, content | {"calibrate_on": ["b"]}))
     assert only.calibrate_on == (content["data"]["b"],)
+
+
+def test_a_step_names_earlier_ones_by_their_numbers(tmp_path, content):
+    named = {"start_from": "step 1", "teacher": "the step before", "teacher_weight": 0.5}
+    content["steps"].append({"data": {"b": 1}, **SMALL, **named})
+    third = read_chain(written(tmp_path, content)).steps[2]
+    recipe = third.recipe(["first.keras", "second.keras"])
+    assert (recipe.start_from, recipe.teacher) == ("first.keras", "second.keras")
 
 
 def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
@@ -121,11 +129,19 @@ def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
         ({"steps": [{"data": {"a": "all"}}]}, "step 1: folder_shares"),
         ({"steps": [{"data": {"a": 1}, "epoch": 3}]}, "step 1: epoch is not known"),
         ({"steps": [{"data": {"a": 1}, "epochs": 0}]}, "step 1: epochs"),
-        ({"steps": [{"data": {"a": 1}, "start_from": "the step before"}]}, "no step before"),
+        (
+            {"steps": [{"data": {"a": 1}, "start_from": "the step before"}]},
+            "none of the steps before",
+        ),
         (
             {"steps": [{"data": {"a": 1}, "teacher": "the step before", "teacher_weight": 1}]},
-            "no step before",
+            "none of the steps before",
         ),
+        (
+            {"steps": [{"data": {"a": 1}}, {"data": {"a": 1}, "start_from": "step 2"}]},
+            "step 2: start_from: 'step 2' names none of the steps before",
+        ),
+        ({"steps": [{"data": {"a": 1}, "start_from": "step 0"}]}, "'step 0' names none"),
         ({"steps": [{"data": {"a": 1}, "augmentation": {"flop": 1}}]}, "flop is not known"),
         ({"steps": [{"data": {"a": 1}, "augmentation": 3}]}, "augmentation is not"),
         ({"data": {}}, "data is not a list"),
