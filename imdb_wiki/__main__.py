@@ -17,6 +17,7 @@ class Command(NamedTuple):
 
 COMMANDS = {  # in the order in which one needs them
     "prepare": Command("imdb_wiki_preparation", "turn photos and labels into a prepared folder"),
+    "shards": Command("imdb_wiki.shards.command", "copy prepared faces into a few large files"),
     "train": Command("imdb_wiki.training.compact.command", "train the compact network"),
     "sweep": Command("imdb_wiki.sweep.command", "try other constants of the notebook"),
     "fine-tune": Command("imdb_wiki.fine_tuning.command", "train the network on, on own faces"),

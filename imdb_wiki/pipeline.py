@@ -43,16 +43,17 @@ def decode(path: tf.Tensor, image_size: int | tuple[int, int]) -> tf.Tensor:
     Returns:
         uint8 (height, width, 3), RGB.
     """
+    return decode_jpeg(tf.io.read_file(path), image_size)
+
+
+def decode_jpeg(content: tf.Tensor, image_size: int | tuple[int, int]) -> tf.Tensor:
+    """As `decode`, from the bytes of the file."""
     height, width = (int(side) for side in np.broadcast_to(image_size, 2))
-    image = _read_jpeg(path)
+    # TensorFlow's own default, INTEGER_FAST, differs from OpenCV's and Pillow's by up to 9 of 255.
+    image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
     same_size = tf.reduce_all(tf.shape(image)[:2] == (height, width))
     image = tf.cond(same_size, lambda: image, lambda: _resize(image, height, width))
     return tf.ensure_shape(image, (height, width, 3))
-
-
-def _read_jpeg(path: tf.Tensor) -> tf.Tensor:
-    # TensorFlow's own default, INTEGER_FAST, differs from OpenCV's and Pillow's by up to 9 of 255.
-    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
@@ -153,7 +154,7 @@ def make_dataset(
         counts = (counts / counts.mean()).astype("float32")[own]  # (count,)
         columns.append(counts)
     if not has_plain_labels(frame, tasks):
-        columns[2:] = [{name: counts * known[name] for name in outputs}]
+        columns[2:] = [{name: (counts * known[name]).astype("float32") for name in outputs}]
     dataset = tf.data.Dataset.from_tensor_slices(tuple(columns))
     if training:
         dataset = dataset.shuffle(len(frame), seed=seed, reshuffle_each_iteration=True)
@@ -200,7 +201,7 @@ def named_broken_images(*frames: pd.DataFrame) -> Generator[None]:
         # Only now is it worth reading every file: TensorFlow stopped at one of them.
         for path in (path for frame in frames for path in frame["path"]):
             try:
-                _read_jpeg(tf.constant(os.fsencode(path)))
+                tf.io.decode_jpeg(tf.io.read_file(os.fsencode(path)), channels=3)
             except _UNREADABLE:
                 raise InputError(f"not a readable JPEG image: {path}") from error
         raise

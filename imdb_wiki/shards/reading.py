@@ -1,0 +1,142 @@
+"""From shards to batches, as `pipeline.make_dataset` makes them from a prepared folder."""
+
+import itertools
+import json
+import math
+import os
+from collections.abc import Generator, Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from imdb_wiki.command import whole_number
+from imdb_wiki.errors import InputError
+from imdb_wiki.options import read_image_size, read_value
+from imdb_wiki.pipeline import MAX_BATCH_SIZE, MAX_SEED, decode_jpeg
+from imdb_wiki.shards.index import PACKAGE_MISSING, read_index
+from imdb_wiki.split_tables import labels_and_known
+
+_ROWS_AT_ONCE = 512  # faces whose labels are worked out together; one by one takes longer than JPEG
+_LABEL_COLUMNS = ("age", "gender", "age_low", "age_high", "weight")
+
+
+def shard_batches(
+    folders: str | PathLike | Sequence[str | PathLike],
+    split: str,
+    image_size: int | tuple[int, int],
+    batch_size: int,
+    training: bool = False,
+    seed: int = 0,
+    buffer_faces: int = 10_000,
+) -> tf.data.Dataset:
+    """Makes the batches of one split from shards, of which only a part is ever in memory.
+
+    Training shuffles the order of the shards and, in a buffer of compressed images, the faces of
+    those that follow one another; anew each epoch. The faces were dealt to the shards at random
+    when these were written, so that is as good as shuffling all of them.
+
+    Args:
+        folders: A folder of the command `shards`, or several, pooled.
+        split: `train`, `val` or `test`.
+        image_size: Side of the square image in pixels, or (height, width).
+        batch_size: Images a batch.
+        training: Whether to shuffle.
+        seed: Seed of the shuffling; the same seed gives the same order, epoch by epoch.
+        buffer_faces: How many faces the buffer holds: 5 to 20 kB each.
+
+    Returns:
+        Batches of images and labels, with weights where some are missing, as `make_dataset` makes
+        them. Their number is known.
+
+    Raises:
+        InputError: A folder is none of shards, a shard is missing or not whole, a number is out of
+            its range, or WebDataset is not installed.
+    """
+    try:
+        from webdataset.filters import shuffle
+        from webdataset.tariterators import group_by_keys, tar_file_expander
+    except ImportError as error:
+        raise InputError(PACKAGE_MISSING) from error
+    sides = read_image_size(image_size)
+    batch_size = read_value("batch_size", batch_size, whole_number(1, MAX_BATCH_SIZE))
+    seed = read_value("seed", seed, whole_number(0, MAX_SEED))
+    buffer_faces = read_value("buffer_faces", buffer_faces, whole_number(1))
+    if isinstance(folders, str | PathLike):
+        folders = [folders]
+    found = [read_index(folder, split) for folder in folders]
+    if not found:
+        raise InputError("no folder of shards was given")
+    is_plain = all(one.is_plain for one in found)
+    age_columns = 2 if any(one.has_ranges for one in found) else 1
+    paths = [
+        str(Path(folder) / name)
+        for folder, one in zip(folders, found, strict=True)
+        for name in one.bytes_of
+    ]
+    epochs = itertools.count()
+
+    def faces() -> Generator[tuple]:
+        """JPEGs (some,), labels and perhaps weights, of one epoch."""
+        epoch, order = next(epochs), paths
+        if training:
+            order = np.random.default_rng((seed, epoch)).permutation(paths).tolist()
+        stream = group_by_keys(tar_file_expander(_opened(order)))
+        if training:
+            by_chance = shuffle(buffer_faces, initial=buffer_faces, seed=seed * 100_003 + epoch)
+            stream = by_chance(stream)
+        while some := list(itertools.islice(stream, _ROWS_AT_ONCE)):
+            yield _with_labels(some, is_plain, age_columns)
+
+    labels = {
+        "age_years": tf.TensorSpec((None, age_columns), tf.float32),
+        "gender": tf.TensorSpec((None, 1), tf.int32),
+    }
+    weights = {name: tf.TensorSpec((None,), tf.float32) for name in labels}
+    signature = (tf.TensorSpec((None,), tf.string), labels, *([] if is_plain else [weights]))
+    options = tf.data.Options()
+    options.autotune.enabled = False  # for the reason in `pipeline.make_dataset`
+    return (
+        tf.data.Dataset.from_generator(faces, output_signature=signature)
+        .unbatch()
+        .map(
+            lambda content, *others: (decode_jpeg(content, sides), *others),
+            num_parallel_calls=os.cpu_count(),
+        )
+        .batch(batch_size)
+        .apply(
+            tf.data.experimental.assert_cardinality(
+                math.ceil(sum(one.faces for one in found) / batch_size)
+            )
+        )
+        .prefetch(2)  # batches: one to take and one that is being made
+        .with_options(options)
+    )
+
+
+def _opened(paths: list[str]) -> Generator[dict]:
+    """The files one after the other, in the form in which WebDataset takes them.
+
+    Its own opening would take a path for an address, or for a pattern of several.
+    """
+    for path in paths:
+        with Path(path).open("rb") as stream:
+            yield {"url": path, "stream": stream}
+
+
+def _with_labels(some: list[dict], is_plain: bool, age_columns: int) -> tuple:
+    """JPEGs (some,), their labels and, where not all are known, how much each counts."""
+    rows = pd.DataFrame([json.loads(face["json"]) for face in some])
+    columns = {*_LABEL_COLUMNS[:2], *(name for name in _LABEL_COLUMNS[2:] if name in rows)}
+    rows = rows.reindex(columns=sorted(columns)).astype("float64")  # NaN where none says it
+    if "weight" in rows:
+        rows["weight"] = rows["weight"].fillna(1.0)  # of a folder that has no weights
+    labels, counts = labels_and_known(rows)
+    ages = np.broadcast_to(labels["age_years"], (len(rows), age_columns))
+    content = np.array([face["jpg"] for face in some], dtype=object)
+    parts = content, {"age_years": ages, "gender": labels["gender"]}
+    if is_plain:
+        return parts
+    return *parts, {name: of.astype("float32") for name, of in counts.items()}
