@@ -35,7 +35,7 @@ class Step:
         options = dict(self.options)
         for name in ("start_from", "teacher"):
             value = options.get(name)
-            numbered = NUMBERED.fullmatch(value) if _is_text(value) else None
+            numbered = NUMBERED.fullmatch(value) if isinstance(value, str) else None
             if value != BEFORE and not numbered:
                 continue
             place = int(numbered[1]) if numbered else len(before)

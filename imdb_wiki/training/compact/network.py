@@ -119,7 +119,7 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
     for norm in norms:
         norm.momentum = 0.0  # a pass then notes its own batch's mean and variance, nothing else
     values_after = training_pass(network)
-    moving = [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]
+    moving = [variable for norm in norms for variable in norm.non_trainable_variables]
     totals = [np.zeros(variable.shape, "float64") for variable in moving]
     with named_broken_images(rows):
         for images, *_ in batches.as_numpy_iterator():
