@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from imdb_wiki.backend import compiles_each_shape
 from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import TASK_OUTPUTS, TASKS
@@ -89,7 +90,6 @@ def make_dataset(
     seed: int = 0,
     devices: int = 1,
     tasks: Sequence[str] = TASKS,
-    same_sizes: bool = False,
     share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Makes the batches of one split.
@@ -103,8 +103,9 @@ def make_dataset(
     Several devices share each batch (`tf.distribute`), and TensorFlow may leave one of them none of
     a short batch, or of nine images for four: the mean over no images is NaN, and so are all
     weights after it. Therefore all batches then get the same number of images, a multiple of the
-    devices. The last one is filled up with images that are shown once more. Where it is not for
-    training, those have the weight 0, so that each image counts once.
+    devices; with JAX always, which compiles each size anew. The last one is filled up with images
+    that are shown once more. Where it is not for training, those have the weight 0, so that each
+    image counts once.
 
     Args:
         frame: Rows of `read_split`.
@@ -115,7 +116,6 @@ def make_dataset(
         seed: Seed of the shuffling; the same seed gives the same order, epoch by epoch.
         devices: How many devices share each batch.
         tasks: What labels are wanted, of `labels.TASKS`.
-        same_sizes: Whether the last batch is filled up for one device, too.
         share: Which rows of each batch are read, where several processes share it: all of theirs,
             one after the other, are the batch of one process. Not while shuffling.
 
@@ -136,7 +136,7 @@ def make_dataset(
     batch_size = read_value("batch_size", batch_size, whole_number(1, MAX_BATCH_SIZE))
     seed = read_value("seed", seed, whole_number(0, MAX_SEED))
     shown = np.arange(len(frame))
-    same_sizes = same_sizes or devices > 1 or share.count > 1
+    same_sizes = compiles_each_shape() or devices > 1 or share.count > 1
     if same_sizes:
         parts = math.lcm(devices, share.count)
         batch_size = parts * math.ceil(min(batch_size, len(frame)) / parts)

@@ -17,7 +17,6 @@ import keras
 import pandas as pd
 
 from imdb_wiki.backend import (
-    compiles_each_shape,
     computing_alone,
     devices_of,
     share_batches,
@@ -185,7 +184,6 @@ def _losses_by_share(
         64,
         devices=devices_of(trained),
         tasks=recipe.tasks,
-        same_sizes=compiles_each_shape(),
     )
     for share in START_SHARES:
         network = _mean_of(trained, old, share)

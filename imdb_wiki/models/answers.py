@@ -32,7 +32,7 @@ def predict(
     Raises:
         InputError: An image is missing or broken; the message names it.
     """
-    from imdb_wiki.backend import compiles_each_shape, devices_of
+    from imdb_wiki.backend import devices_of
     from imdb_wiki.pipeline import make_dataset, named_broken_images
     from imdb_wiki.progress import StepProgress
 
@@ -47,7 +47,6 @@ def predict(
         model.input_shape[1:3],
         batch_size,
         devices=devices_of(model),
-        same_sizes=compiles_each_shape(),
     )
     with named_broken_images(frame):
         outputs = answers(dataset)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.backend import compiles_each_shape, devices_of
+from imdb_wiki.backend import devices_of
 from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.answers import predict
 from imdb_wiki.pipeline import make_dataset, named_broken_images, own_places
@@ -95,7 +95,6 @@ def teachers_answers(
         recipe.source_size,
         recipe.batch_size,
         devices=devices,
-        same_sizes=compiles_each_shape(),
     )
     size = teacher.input_shape[1]
     total = np.zeros((len(frame), len(AGES_YEARS) + 1), dtype=np.float32)
@@ -219,7 +218,6 @@ def _augmented_batches(
         recipe.batch_size,
         devices=devices,
         tasks=recipe.tasks,
-        same_sizes=compiles_each_shape(),
         share=share,
     )
     size = size_of_epoch(recipe, epoch)

@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.backend import (
-    compiles_each_shape,
     computing_alone,
     devices_of,
     share_batches,
@@ -269,7 +268,6 @@ def _trained(
             4 * recipe.batch_size,
             devices=devices,
             tasks=recipe.tasks,
-            same_sizes=compiles_each_shape(),
             share=share(),
         )
         with full_disk_or_memory_named(), named_broken_images(train_frame, val_frame):
@@ -310,9 +308,10 @@ def _start(
             ) from error
     if recipe.is_taught:
         with all_or_none(), computing_alone():
-            teacher = load_model(recipe.teacher or recipe.start_from)
+            teacher_file = recipe.teacher or recipe.start_from
+            teacher = load_model(teacher_file)
             if missing := set(recipe.tasks) - set(tasks_of(teacher)):
-                raise InputError(f"{recipe.teacher} teaches no {', '.join(sorted(missing))}")
+                raise InputError(f"{teacher_file} teaches no {', '.join(sorted(missing))}")
             answers = teachers_answers(teacher, train_frame, recipe, verbose, share())
         answers = rows_of_all(answers)[: len(train_frame)]
         if is_first():

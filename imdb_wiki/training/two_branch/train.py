@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from imdb_wiki.backend import compiles_each_shape, devices_of, variables_beside
+from imdb_wiki.backend import devices_of, variables_beside
 from imdb_wiki.command import number, whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.networks.network import tasks_of
@@ -186,11 +186,11 @@ def train(
     # All that can be wrong with the keywords is found before an earlier training is moved.
     epochs = read_value("epochs", epochs, whole_number(1, MAX_EPOCHS))
     image_size = network.input_shape[1:3]
-    devices, same_sizes = devices_of(network), compiles_each_shape()
+    devices = devices_of(network)
     tasks = tasks_of(network)
     for split, frame in {"train": train_frame, "val": val_frame}.items():
         refuse_unlabelled(frame, split, tasks)
-    shared = {"devices": devices, "tasks": tasks, "same_sizes": same_sizes}
+    shared = {"devices": devices, "tasks": tasks}
     train_data = make_dataset(train_frame, image_size, batch_size, True, seed, **shared)
     val_data = make_dataset(val_frame, image_size, batch_size, **shared)
     with variables_beside(network):
