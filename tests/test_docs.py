@@ -42,7 +42,7 @@ def test_a_wrong_command_is_noticed():
         ".venv/bin/python imdb_wiki_preparation.py --img_sizes 64 --output_dir data/a",
         ".venv/bin/python imdb_wiki_prepare.py --output_dir data/a",
         ".venv/bin/python -m imdb_wiki evaluate model.keras --output_dir runs/a",
-        ".venv/bin/python benchmarks/ablation.py data/a --run_dir runs/a --epochs few",
+        ".venv/bin/python benchmarks/data_sets.py data/a data/b --run_dir runs/a --epochs few",
         ".venv/bin/papermill imdb_wiki_gpu.ipynb runs/a.ipynb -p EPOCS 5",
         ".venv/bin/papermill imdb_wiki_gpu.ipynb runs/a.ipynb -p EPOCHS five",
         ".venv/bin/pip install -r requirements-gpu.txt",
