@@ -138,7 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--left_out",
         default="",
         metavar="FILE",
-        help="list of faces, left_out.csv of an audit: one more training is without them",
+        help="list of faces, left_out.csv of an audit: one more training is without them "
+        "(default: none)",
     )
     add = parser.add_argument_group("size of each training").add_argument
     add(
