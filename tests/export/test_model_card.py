@@ -65,11 +65,13 @@ def test_wrong_calls_end_with_one_line_and_exit_code_2(tmp_path):
 def test_the_shipped_card_can_be_filled_again():
     card = (REPOSITORY / "models/README.md").read_text(encoding="utf-8")
     groups = ("by_age_decade", "by_gender", "by_race", "by_gender_and_decade")
+    groups += ("by_age_range", "by_race_and_gender")
     measured = METRICS | {key: {"a group of faces": METRICS} for key in groups}
-    filled = filled_card(card, {"UTKFace": measured, "WIKI 64×64": measured})
-    # Both data sets in two tables; of each its groups.
-    assert filled.count("| UTKFace | 1,494 |") == filled.count("| WIKI 64×64 | 1,494 |") == 2
-    assert filled.count("| a group of faces | 1,494 | 4.68 (4.44–4.92) |") == 6
+    names = ("UTKFace", "WIKI 64×64", "All-Age-Faces", "FairFace validation")
+    filled = filled_card(card, dict.fromkeys(names, measured))
+    # Each data set in two tables; of each its groups.
+    assert all(filled.count(f"| {name} | 1,494 |") == 2 for name in names)
+    assert filled.count("| a group of faces | 1,494 | 4.68 (4.44–4.92) |") == 9
     assert not re.search(r"\d\d–\d\d \| [\d,]+ \|", filled)  # none of the older rows is left
 
 

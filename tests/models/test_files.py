@@ -108,7 +108,8 @@ def test_the_shipped_file_brings_its_decisions_along():
     assert (stem["filters"], stem["kernel_size"], stem["strides"]) == (24, [5, 5], [2, 2])
     assert stem["use_bias"] is False
     assert stem["kernel_initializer"]["class_name"] == "HeNormal"
-    assert layers["dropout"]["rate"] == 0.2
+    training = json.loads(SHIPPED.with_suffix(".json").read_text())["training"]
+    assert layers["dropout"]["rate"] == training["dropout"]
     assert layers["scaled"] | {"name": "", "trainable": True} == {
         **{"name": "", "trainable": True, "dtype": "float32"},
         **{"scale": 1 / 127.5, "offset": -1},
