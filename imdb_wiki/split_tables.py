@@ -1,6 +1,7 @@
 """The tables of a prepared folder: its rows by split, their labels, and faces to leave out."""
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -132,6 +133,19 @@ def naming_columns(listed: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
     data set's folder may have the same names.
     """
     return ["filename", "source"] if "source" in listed and "source" in frame else ["filename"]
+
+
+def digest_of_images(*frames: pd.DataFrame, count: int = 500) -> str:
+    """Digest of some images of each frame: all of them would take minutes.
+
+    If prepared with another size or margin, they have the same names but other contents.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for frame in frames:
+        for path in frame["path"].iloc[:: max(1, len(frame) // count)]:
+            if Path(path).is_file():  # one that is missing is named where it is needed
+                digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
 
 
 def has_labels_of(frame: pd.DataFrame, task: str) -> bool:

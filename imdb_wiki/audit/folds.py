@@ -21,8 +21,9 @@ from imdb_wiki.pipeline import read_split
 from imdb_wiki.preparation.duplicates import joined, same_picture_pairs
 from imdb_wiki.preparation.hashes import perceptual_hashes
 from imdb_wiki.preparation.splits import split_groups
+from imdb_wiki.split_tables import digest_of_images
 from imdb_wiki.training.compact.recipe import Recipe
-from imdb_wiki.training.compact.state import digest_of_images, digest_of_rows
+from imdb_wiki.training.compact.state import digest_of_rows
 
 _WATCHED_FACES = 400  # of the part left out, whose error the progress shows; they decide nothing
 _BATCH_SIZE, _WANTED_STEPS = 64, 2_500

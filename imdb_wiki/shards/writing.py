@@ -22,14 +22,19 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.files import part_of
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.shards.index import (
-    INDEX_NAME,
     PACKAGE_MISSING,
     SplitOfShards,
     is_whole,
     made_of,
     write_index,
 )
-from imdb_wiki.split_tables import has_plain_labels, labels_and_known, read_split, splits_of
+from imdb_wiki.split_tables import (
+    digest_of_images,
+    has_plain_labels,
+    labels_and_known,
+    read_split,
+    splits_of,
+)
 
 _WHOLE_NUMBERS = ("age", "gender", "age_low", "age_high")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -70,12 +75,13 @@ def write_shards(
     frames = {name: read_split(folders, name, incomplete=True) for name in splits_of(folders)}
     wanted = {
         "rows": {name: _digest(frame) for name, frame in frames.items()},
+        "images": {name: digest_of_images(frame) for name, frame in frames.items()},
         "faces_per_shard": faces_per_shard,
         "seed": seed,
     }
     _refuse_other_contents(output_dir, wanted)
     output_dir.mkdir(parents=True, exist_ok=True)
-    if not (output_dir / INDEX_NAME).is_file():
+    if not any(output_dir.glob("*.tar")):  # else it is there, and says the same
         write_index(output_dir, wanted, None)
     total = sum(map(len, frames.values()))
     with tqdm(total=total, unit=" faces", desc="shards", disable=not verbose) as bar:
@@ -96,10 +102,13 @@ def _digest(frame: pd.DataFrame) -> str:
 
 def _refuse_other_contents(output_dir: Path, wanted: dict) -> None:
     if (found := made_of(output_dir)) is not None:
+        if not any(output_dir.glob("*.tar")):
+            return  # begun, and ended before the first shard, such as by a broken crop
         differing = [name for name, value in wanted.items() if found.get(name) != value]
         if differing:
             raise InputError(
-                f"{output_dir} holds shards of another {differing[0]}: name another folder"
+                f"{output_dir} holds shards of other {differing[0]}: "
+                "remove it, or name another folder"
             )
     elif output_dir.is_dir() and any(output_dir.iterdir()):
         raise InputError(f"{output_dir} holds something else: name another folder")

@@ -210,14 +210,17 @@ def test_a_split_that_is_not_there_is_named(tmp_path):
 
 def test_wrong_input_is_one_line(folders, shards, tmp_path):
     assert_one_line(ran(main, tmp_path, "--output_dir", tmp_path / "x"), "no train split")
-    assert_one_line(
-        ran(main, *folders, "--output_dir", shards), "shards of another faces_per_shard"
-    )
+    assert_one_line(ran(main, *folders, "--output_dir", shards), "shards of other faces_per_shard")
     assert_one_line(
         ran(main, folders[0], "--output_dir", shards, "--faces_per_shard", 25),
-        "shards of another rows",
+        "shards of other rows",
     )
     assert_one_line(ran(main, *folders, "--output_dir", folders[0]), "holds something else")
+    larger = write_prepared(tmp_path / "a", {"train": 4, "val": 2}, image_size=16)
+    assert ran(main, larger, "--output_dir", tmp_path / "of_16").returncode == 0
+    write_prepared(tmp_path / "a", {"train": 4, "val": 2}, image_size=24)  # the same rows
+    said = ran(main, larger, "--output_dir", tmp_path / "of_16")
+    assert_one_line(said, "shards of other images")
     broken = write_prepared(tmp_path / "broken", {"train": 4, "val": 2})
     (broken / "crop/train/female/000.jpg").write_bytes(b"\xff\xd8 half")
     output = ("--output_dir", tmp_path / "shards")

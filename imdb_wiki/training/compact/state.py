@@ -41,19 +41,6 @@ def digest_of_rows(*frames: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def digest_of_images(*frames: pd.DataFrame, count: int = 500) -> str:
-    """Digest of some images of each frame: all of them would take minutes.
-
-    If prepared with another size or margin, they have the same names but other contents.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    for frame in frames:
-        for path in frame["path"].iloc[:: max(1, len(frame) // count)]:
-            if Path(path).is_file():  # one that is missing is named where it is needed
-                digest.update(Path(path).read_bytes())
-    return digest.hexdigest()
-
-
 def digest_of_network(path: str) -> str | None:
     """Digest of the network that a training starts from; None if the file is gone."""
     if not Path(path).is_file():

@@ -51,6 +51,7 @@ from imdb_wiki.processes import (
 )
 from imdb_wiki.progress import EpochProgress
 from imdb_wiki.results.runs import at_work_in
+from imdb_wiki.split_tables import digest_of_images
 from imdb_wiki.training.compact.age_labels import with_targets
 from imdb_wiki.training.compact.batches import (
     epoch_rows,
@@ -74,7 +75,6 @@ from imdb_wiki.training.compact.network import (
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.state import (
     TEACHER_FILE,
-    digest_of_images,
     digest_of_network,
     digest_of_rows,
     keep_recipe,
