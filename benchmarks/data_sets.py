@@ -191,6 +191,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise InputError("one folder cannot be left out of one: name two or more")
     if len(shares) != len(folders):
         raise InputError(f"{len(shares)} shares for {len(folders)} prepared folders")
+    if len({Path(folder).name for folder in folders}) != len(folders):
+        raise InputError("two of the folders have the same name")
     start_tensorflow(may_use_jax=True)
     from imdb_wiki.pipeline import read_split
     from imdb_wiki.results.table import append_result
@@ -205,6 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
         augmentation=AUGMENTATION,
     )
     counts = [len(read_split(folder, "train", incomplete=True)) for folder in folders]
+    read_split(folders, "train", incomplete=True, left_out=options.left_out)  # said at once
     every = list(variants(folders, shares, counts, whole, options.seeds, options.left_out))
     table_path = options.run_dir / "data_sets.csv"
     table_path.unlink(missing_ok=True)

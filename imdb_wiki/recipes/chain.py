@@ -64,7 +64,8 @@ def read_chain(path: Path) -> Chain:
     """Reads a chain's file and checks all of it.
 
     It is JSON: `data`, folders by name; `steps`, each with `data` (a share by folder's name) and
-    fields of `Recipe`; `calibrate_on`, names of folders (all of the last step's if absent).
+    fields of `Recipe`, whose `start_from` and `teacher` may be "the step before" or "step 3";
+    `calibrate_on`, names of folders (all of the last step's if absent).
 
     Args:
         path: The file.

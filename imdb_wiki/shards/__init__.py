@@ -1,1 +1,1 @@
-"""Prepared faces in a few large files, for data sets whose names do not fit into memory."""
+"""Prepared faces in a few large files, which a training reads without a list of all names."""

@@ -51,6 +51,12 @@ def is_whole(folder: Path) -> bool:
     return bool(_content(folder)["splits"])
 
 
+def whole_sizes(folder: Path) -> dict[str, int]:
+    """The size in bytes of each shard, by its name, once all have been written; else none."""
+    splits = _content(folder)["splits"] or {}
+    return {name: size for split in splits.values() for name, size in split["bytes_of"].items()}
+
+
 def read_index(folder: str | PathLike, split: str) -> SplitOfShards:
     """Reads what a folder says of one split, and looks whether its shards are there and whole.
 
@@ -71,9 +77,12 @@ def read_index(folder: str | PathLike, split: str) -> SplitOfShards:
     found = SplitOfShards(**splits[split])
     for name, size in found.bytes_of.items():
         if not (folder / name).is_file():
-            raise InputError(f"{folder / name} is missing")
+            raise InputError(f"{folder / name} is missing; the command shards writes it again")
         if (there := (folder / name).stat().st_size) != size:
-            raise InputError(f"{folder / name} has {there:,} bytes instead of {size:,}")
+            raise InputError(
+                f"{folder / name} has {there:,} bytes instead of {size:,}; the command shards "
+                "writes it again"
+            )
     return found
 
 
@@ -87,6 +96,12 @@ def _content(folder: Path) -> dict:
             isinstance(content["made_of"], dict)
             and splits.keys() <= set(SPLIT_NAMES)
             and all(split.keys() == fields for split in splits.values())
+            and all(isinstance(split["faces"], int) for split in splits.values())
+            and all(
+                isinstance(size, int)
+                for split in splits.values()
+                for size in dict(split["bytes_of"]).values()
+            )
         ):
             return content
     except OSError as error:

@@ -20,6 +20,7 @@ from imdb_wiki.shards.index import PACKAGE_MISSING, read_index
 from imdb_wiki.split_tables import labels_and_known
 
 _ROWS_AT_ONCE = 512  # faces whose labels are worked out together; one by one takes longer than JPEG
+_OPEN_SHARDS = 16  # read at once: so that several data sets mix, and far below any limit of files
 _LABEL_COLUMNS = ("age", "gender", "age_low", "age_high", "weight")
 
 
@@ -34,9 +35,11 @@ def shard_batches(
 ) -> tf.data.Dataset:
     """Makes the batches of one split from shards, of which only a part is ever in memory.
 
-    Training shuffles the order of the shards and, in a buffer of compressed images, the faces of
-    those that follow one another; anew each epoch. The faces were dealt to the shards at random
-    when these were written, so that is as good as shuffling all of them.
+    Training shuffles the order of the shards, reads several at once, and shuffles their faces in a
+    buffer of compressed images; anew each epoch. The faces of a folder were dealt to its shards at
+    random when these were written. The epochs are counted from 0 in each data set that is made.
+
+    For one device, and labels of both tasks.
 
     Args:
         folders: A folder of the command `shards`, or several, pooled.
@@ -80,13 +83,15 @@ def shard_batches(
 
     def faces() -> Generator[tuple]:
         """JPEGs (some,), labels and perhaps weights, of one epoch."""
-        epoch, order = next(epochs), paths
+        epoch = next(epochs)
         if training:
-            order = np.random.default_rng((seed, epoch)).permutation(paths).tolist()
-        stream = group_by_keys(tar_file_expander(_opened(order)))
-        if training:
+            rng = np.random.default_rng((seed, epoch))
+            order = rng.permutation(paths).tolist()
             by_chance = shuffle(buffer_faces, initial=buffer_faces, seed=seed * 100_003 + epoch)
-            stream = by_chance(stream)
+            parts = [order[first::_OPEN_SHARDS] for first in range(_OPEN_SHARDS)]
+            stream = by_chance(_dealt(parts, rng))
+        else:
+            stream = group_by_keys(tar_file_expander(_opened(paths)))
         while some := list(itertools.islice(stream, _ROWS_AT_ONCE)):
             yield _with_labels(some, is_plain, age_columns)
 
@@ -114,6 +119,27 @@ def shard_batches(
         .prefetch(2)  # batches: one to take and one that is being made
         .with_options(options)
     )
+
+
+def _dealt(parts: list[list[str]], rng: np.random.Generator) -> Generator[dict]:
+    """Faces of several shards at once, the next one of a shard by chance.
+
+    Each data set of several has shards of its own: one after the other they would not mix.
+
+    Args:
+        parts: Which shards are read one after the other, for each of those that are open at once.
+        rng: What the chance is drawn from.
+    """
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    streams = [group_by_keys(tar_file_expander(_opened(part))) for part in parts if part]
+    while streams:
+        for place in rng.integers(0, len(streams), _ROWS_AT_ONCE):
+            face = next(streams[place], None)
+            if face is None:
+                del streams[place]
+                break
+            yield face
 
 
 def _opened(paths: list[str]) -> Generator[dict]:

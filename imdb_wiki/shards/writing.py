@@ -19,13 +19,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.files import part_of
+from imdb_wiki.files import PART_ENDING, part_of
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.shards.index import (
     PACKAGE_MISSING,
     SplitOfShards,
     is_whole,
     made_of,
+    whole_sizes,
     write_index,
 )
 from imdb_wiki.split_tables import (
@@ -83,10 +84,11 @@ def write_shards(
     output_dir.mkdir(parents=True, exist_ok=True)
     if not any(output_dir.glob("*.tar")):  # else it is there, and says the same
         write_index(output_dir, wanted, None)
+    known = whole_sizes(output_dir)
     total = sum(map(len, frames.values()))
     with tqdm(total=total, unit=" faces", desc="shards", disable=not verbose) as bar:
         splits = {
-            name: _write_split(frame, name, output_dir, faces_per_shard, seed, bar)
+            name: _write_split(frame, name, output_dir, faces_per_shard, seed, bar, known)
             for name, frame in frames.items()
         }
     if not is_whole(output_dir):
@@ -107,15 +109,21 @@ def _refuse_other_contents(output_dir: Path, wanted: dict) -> None:
         differing = [name for name, value in wanted.items() if found.get(name) != value]
         if differing:
             raise InputError(
-                f"{output_dir} holds shards of other {differing[0]}: "
+                f"{output_dir} holds other shards ({differing[0].replace('_', ' ')} differ): "
                 "remove it, or name another folder"
             )
-    elif output_dir.is_dir() and any(output_dir.iterdir()):
+    elif any(not path.name.endswith(PART_ENDING) for path in output_dir.glob("*")):
         raise InputError(f"{output_dir} holds something else: name another folder")
 
 
 def _write_split(
-    frame: pd.DataFrame, split: str, folder: Path, faces_per_shard: int, seed: int, bar: tqdm
+    frame: pd.DataFrame,
+    split: str,
+    folder: Path,
+    faces_per_shard: int,
+    seed: int,
+    bar: tqdm,
+    known: dict[str, int],
 ) -> SplitOfShards:
     rng = np.random.default_rng((seed, SPLIT_NAMES.index(split)))
     order = rng.permutation(len(frame))
@@ -124,7 +132,8 @@ def _write_split(
         path = folder / f"{split}-{number:06}.tar"
         first = number * faces_per_shard
         rows = frame.iloc[order[first : first + faces_per_shard]]
-        if not path.is_file():  # else an earlier run wrote it: it appears only when it is whole
+        # One that is there was written by an earlier run, whole, and may have been damaged since.
+        if not path.is_file() or path.stat().st_size != known.get(path.name, path.stat().st_size):
             _write_shard(path, rows, first)
         bytes_of[path.name] = path.stat().st_size
         bar.update(len(rows))

@@ -122,8 +122,9 @@ def _measure_norms(network: keras.Model, train_frame: pd.DataFrame, recipe: Reci
     moving = [variable for norm in norms for variable in norm.non_trainable_variables]
     totals = [np.zeros(variable.shape, "float64") for variable in moving]
     with named_broken_images(rows):
-        for images, *_ in batches.as_numpy_iterator():
-            values = values_after(images)
+        for number, (images, *_) in enumerate(batches.as_numpy_iterator()):
+            left = len(rows) - number * recipe.batch_size  # JAX's last batch is filled up
+            values = values_after(images[:left])
             for total, variable in zip(totals, moving, strict=True):
                 total += values[variable.path] / len(batches)
     for variable, total in zip(moving, totals, strict=True):
