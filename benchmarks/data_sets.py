@@ -19,9 +19,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pandas as pd
 
-from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from imdb_wiki.command import (
+    OneLineParser,
+    add_folders_argument,
+    number,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.errors import InputError
-from imdb_wiki.evaluation.metrics import age_mae_years
+from imdb_wiki.evaluation.metrics import score
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 
@@ -30,6 +36,7 @@ from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 # Of the included network's training: framings differ between the data sets by more than the default
 # changes them.
 AUGMENTATION = Augmentation(zoom=0.25, shift=0.07)
+MEASURES = ("age_bin_accuracy", "age_mae_years", "gender_accuracy")  # of those that labels allow
 
 
 class Variant(NamedTuple):
@@ -77,26 +84,12 @@ def variants(
 
 def judged(model: Any, folder: str) -> dict[str, float]:
     """A network's numbers for the validation split of a folder, of what is labelled there."""
-    from imdb_wiki.evaluation.bins import bin_table
     from imdb_wiki.models.answers import predict
     from imdb_wiki.pipeline import read_split
 
     frame, trained = (read_split(folder, split, incomplete=True) for split in ("val", "train"))
-    answers, name = predict(model, frame), Path(folder).name
-    row = {}
-    bins = bin_table(frame, answers["age_years"], trained)
-    if len(bins):
-        row[f"{name} right_range"] = round(float(bins["exact"].mean()), 4)
-    exact = frame["age"].notna()
-    if exact.any():
-        row[f"{name} age_mae_years"] = round(
-            age_mae_years(frame["age"][exact], answers["age_years"][exact]), 3
-        )
-    known = frame["gender"].notna()
-    if known.any():
-        right = answers["gender"].argmax(axis=1) == frame["gender"]
-        row[f"{name} gender_accuracy"] = round(float(right[known].mean()), 4)
-    return row
+    scores, name = score(frame, predict(model, frame), trained), Path(folder).name
+    return {f"{name} {which}": round(scores[which], 4) for which in MEASURES if which in scores}
 
 
 def measured(run_dir: Path, every: list[Variant], folders: list[str]) -> Iterator[dict]:
@@ -121,12 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains what the command line asks for and prints the table; returns the exit code."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
     add = parser.add_argument_group("data and result").add_argument
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py, two or more",
-    )
+    add_folders_argument(add, "; two or more")
     add(
         "--run_dir",
         type=Path,

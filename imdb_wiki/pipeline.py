@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -160,18 +160,36 @@ def make_dataset(
         dataset = dataset.shuffle(len(frame), seed=seed, reshuffle_each_iteration=True)
         if len(shown) > len(frame):
             dataset = dataset.repeat().take(len(shown))
+    # Where all batches have the same size, none remains to be dropped, and their shape is known.
+    return decoded_batches(dataset, decode, sides, batch_size // share.count, same_sizes)
+
+
+def decoded_batches(
+    faces: tf.data.Dataset,
+    decoding: Callable[[tf.Tensor, tuple[int, int]], tf.Tensor],
+    sides: tuple[int, int],
+    batch_size: int,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Decodes faces in parallel and makes batches of them.
+
+    Args:
+        faces: The image in the form that `decoding` takes, and what else belongs to it.
+        decoding: `decode` or `decode_jpeg`.
+        sides: (height, width) in pixels.
+        batch_size: Images a batch.
+        drop_remainder: Whether a last, short batch is left out.
+    """
     # TensorFlow's tuner sleeps for up to a minute between its looks, and the end of every epoch
     # waits for it to wake up: on a CPU up to half of a small epoch. Fixed numbers do as well.
     options = tf.data.Options()
     options.autotune.enabled = False
     return (
-        dataset.map(
-            lambda path, *others: (decode(path, sides), *others),
+        faces.map(
+            lambda image, *others: (decoding(image, sides), *others),
             num_parallel_calls=os.cpu_count(),
         )
-        .batch(
-            batch_size // share.count, drop_remainder=same_sizes
-        )  # none remains: the shape is known
+        .batch(batch_size, drop_remainder=drop_remainder)
         .prefetch(2)  # batches: one to take and one that is being made
         .with_options(options)
     )

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
+from imdb_wiki.command import (
+    OneLineParser,
+    add_folders_argument,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.terminal import print_anywhere
 
 
@@ -15,12 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         "training reads one after the other; stopped at any moment, the same command goes on.",
     )
     add = parser.add_argument_group("data and result").add_argument
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py; several are pooled",
-    )
+    add_folders_argument(add)
     add("--output_dir", type=Path, required=True, metavar="DIR", help="folder for the shards")
     add = parser.add_argument_group("how the faces are dealt").add_argument
     add(

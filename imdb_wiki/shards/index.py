@@ -42,15 +42,6 @@ def made_of(folder: Path) -> dict | None:
     return _content(folder)["made_of"] if (folder / INDEX_NAME).is_file() else None
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether all shards of a folder have been written.
-
-    Raises:
-        InputError: There is no index, or the file is none.
-    """
-    return bool(_content(folder)["splits"])
-
-
 def whole_sizes(folder: Path) -> dict[str, int]:
     """The size in bytes of each shard, by its name, once all have been written; else none."""
     splits = _content(folder)["splits"] or {}

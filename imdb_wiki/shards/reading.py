@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import math
-import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import tensorflow as tf
 from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import read_image_size, read_value
-from imdb_wiki.pipeline import MAX_BATCH_SIZE, MAX_SEED, decode_jpeg
+from imdb_wiki.pipeline import MAX_BATCH_SIZE, MAX_SEED, decode_jpeg, decoded_batches
 from imdb_wiki.shards.index import PACKAGE_MISSING, read_index
 from imdb_wiki.split_tables import labels_and_known
 
@@ -60,7 +58,6 @@ def shard_batches(
     """
     try:
         from webdataset.filters import shuffle
-        from webdataset.tariterators import group_by_keys, tar_file_expander
     except ImportError as error:
         raise InputError(PACKAGE_MISSING) from error
     sides = read_image_size(image_size)
@@ -91,7 +88,7 @@ def shard_batches(
             parts = [order[first::_OPEN_SHARDS] for first in range(_OPEN_SHARDS)]
             stream = by_chance(_dealt(parts, rng))
         else:
-            stream = group_by_keys(tar_file_expander(_opened(paths)))
+            stream = _faces_of(paths)
         while some := list(itertools.islice(stream, _ROWS_AT_ONCE)):
             yield _with_labels(some, is_plain, age_columns)
 
@@ -101,24 +98,9 @@ def shard_batches(
     }
     weights = {name: tf.TensorSpec((None,), tf.float32) for name in labels}
     signature = (tf.TensorSpec((None,), tf.string), labels, *([] if is_plain else [weights]))
-    options = tf.data.Options()
-    options.autotune.enabled = False  # for the reason in `pipeline.make_dataset`
-    return (
-        tf.data.Dataset.from_generator(faces, output_signature=signature)
-        .unbatch()
-        .map(
-            lambda content, *others: (decode_jpeg(content, sides), *others),
-            num_parallel_calls=os.cpu_count(),
-        )
-        .batch(batch_size)
-        .apply(
-            tf.data.experimental.assert_cardinality(
-                math.ceil(sum(one.faces for one in found) / batch_size)
-            )
-        )
-        .prefetch(2)  # batches: one to take and one that is being made
-        .with_options(options)
-    )
+    count = tf.data.experimental.assert_cardinality(sum(one.faces for one in found))
+    every = tf.data.Dataset.from_generator(faces, output_signature=signature).unbatch().apply(count)
+    return decoded_batches(every, decode_jpeg, sides, batch_size)
 
 
 def _dealt(parts: list[list[str]], rng: np.random.Generator) -> Generator[dict]:
@@ -130,9 +112,7 @@ def _dealt(parts: list[list[str]], rng: np.random.Generator) -> Generator[dict]:
         parts: Which shards are read one after the other, for each of those that are open at once.
         rng: What the chance is drawn from.
     """
-    from webdataset.tariterators import group_by_keys, tar_file_expander
-
-    streams = [group_by_keys(tar_file_expander(_opened(part))) for part in parts if part]
+    streams = [_faces_of(part) for part in parts if part]
     while streams:
         for place in rng.integers(0, len(streams), _ROWS_AT_ONCE):
             face = next(streams[place], None)
@@ -142,11 +122,16 @@ def _dealt(parts: list[list[str]], rng: np.random.Generator) -> Generator[dict]:
             yield face
 
 
-def _opened(paths: list[str]) -> Generator[dict]:
-    """The files one after the other, in the form in which WebDataset takes them.
+def _faces_of(paths: list[str]) -> Iterator[dict]:
+    """The faces of shards, one shard after the other: what their files hold, by ending."""
+    from webdataset.tariterators import group_by_keys, tar_file_expander
 
-    Its own opening would take a path for an address, or for a pattern of several.
-    """
+    # Its own opening would take a path for an address, or for a pattern of several.
+    return group_by_keys(tar_file_expander(_opened(paths)))
+
+
+def _opened(paths: list[str]) -> Generator[dict]:
+    """The files one after the other, in the form in which WebDataset takes them."""
     for path in paths:
         with Path(path).open("rb") as stream:
             yield {"url": path, "stream": stream}

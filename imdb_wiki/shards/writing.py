@@ -24,7 +24,6 @@ from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.shards.index import (
     PACKAGE_MISSING,
     SplitOfShards,
-    is_whole,
     made_of,
     whole_sizes,
     write_index,
@@ -91,7 +90,7 @@ def write_shards(
             name: _write_split(frame, name, output_dir, faces_per_shard, seed, bar, known)
             for name, frame in frames.items()
         }
-    if not is_whole(output_dir):
+    if not known:
         write_index(output_dir, wanted, splits)
     return splits
 
