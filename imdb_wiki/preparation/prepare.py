@@ -106,7 +106,6 @@ def prepare(settings: Settings) -> dict[str, Any]:
         with _timed(seconds, "reading_table"):
             # They take a second to start, in which the table is read by another process.
             workers = stack.enter_context(workers_of(settings, crop))
-            threading.Thread(target=_import_for_the_end).start()
             inputs = None
             if not settings.source.is_drawn:  # what cannot be read costs no earlier result
                 assert settings.photo_dir, "`Settings` refuses to do without, or fills it in"
@@ -141,6 +140,8 @@ def _timed(seconds: dict[str, float], step: str) -> Generator[None]:
 
 def _read(settings: Settings, photo_dir: Path) -> tuple[Photos, Table]:
     photos = open_photos(photo_dir)
+    # Not before: an archive's headers are read here, the table by another process.
+    threading.Thread(target=_import_for_the_end).start()
     return photos, settings.source.read(photos, settings)
 
 
