@@ -216,7 +216,8 @@ def audit(evidence: Evidence, people: np.ndarray, seed: int = 0) -> Found:
     by_kind = _by_kind(evidence, likely)
     shares = _believed_shares(by_kind)
     has_age, has_gender = ~np.isnan(evidence.low), ~np.isnan(evidence.gender)
-    weighted = by_kind * shares
+    # One label of each kind at least: a plain contradiction is one, however rare its kind is.
+    weighted = by_kind * np.maximum(shares, 1 / len(evidence))
     _, other, age_only, gender_only = (weighted / weighted.sum(axis=1, keepdims=True)).T
     wrong = other + age_only + gender_only
     with np.errstate(divide="ignore"):

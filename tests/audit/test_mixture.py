@@ -84,6 +84,18 @@ def test_errors_of_the_age_alone_and_of_the_gender_alone_are_told_apart():
     assert np.median(found.wrong_age[400:800]) < 0.1
 
 
+def test_few_wrong_genders_are_seen_where_the_other_errors_are_of_the_age():
+    frame, answers = drawn(2000, gender_sureness=2.0)
+    changed = exchanged(frame, np.arange(60), LABELS[:3])
+    male = answers["gender"][:, 1]
+    is_sure = (abs(male - 0.5) > 0.46) & ((male > 0.5) == (frame["gender"] == 1))
+    sure = np.flatnonzero(is_sure & (frame.index >= 60))[:4]
+    changed.loc[sure, "gender"] = 1 - frame.loc[sure, "gender"]
+    found = of(changed, answers)
+    assert found.shares[3] < 0.001  # too few to be counted as a kind of their own
+    assert (found.log_odds > found.log_odds[sure].min()).sum() < 40
+
+
 def test_what_a_persons_photos_share_is_no_sign_and_what_one_says_alone_is():
     frame, answers = drawn(2400, error_years=2.0)
     rng = np.random.default_rng(5)
