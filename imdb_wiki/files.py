@@ -1,4 +1,4 @@
-"""Files that are whole or not there, files of other people, and JSON that may be damaged.
+"""Files that are whole or not there, files of other people, locks, and JSON that may be damaged.
 
 A command replaces only files that it wrote itself: an option that names a file to write takes a new
 name, an empty file, or an earlier result of the same kind, which is replaced. Any other file is
@@ -6,15 +6,17 @@ refused before the work begins.
 """
 
 import contextlib
+import fcntl
 import json
 import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from imdb_wiki.errors import InputError
 
+LOCK_NAME = ".lock"  # of an empty file in a folder that one process at a time works in
 PART_ENDING = ".imdb_wiki.part"  # of a file that is not complete yet; browsers use ".part"
 _MAX_NAME_BYTES = 255  # of the usual file systems
 
@@ -110,6 +112,26 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
             with contextlib.suppress(OSError):
                 part.unlink()  # the disk may be full: do not leave half a file
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def locked(path: Path) -> TextIO | None:
+    """Takes a lock for this process, until it is closed or the process ends, however it does.
+
+    Args:
+        path: The lock's file, which is made and stays; its folder must exist.
+
+    Returns:
+        The lock; None if another process has it.
+    """
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    except OSError:  # some network folders have no locks
+        pass
+    return lock
 
 
 def parse_json(content: str | bytes) -> Any:

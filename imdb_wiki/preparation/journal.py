@@ -9,7 +9,6 @@ new crop is moved to its final place; until then `replaced.json` holds the earli
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from imdb_wiki.errors import InputError, StoppedError, names_file
-from imdb_wiki.files import write_whole
+from imdb_wiki.files import locked, write_whole
 from imdb_wiki.layout import REPORT_NAME
 from imdb_wiki.preparation.crops import Outcome
 from imdb_wiki.preparation.prepared_folder import (
@@ -209,12 +208,9 @@ class Journal:
 
 def _lock(output_dir: Path, folder: Path) -> TextIO:
     """Takes the folder for this process, until the file is closed or the process ends."""
-    lock = (folder / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise InputError(f"{output_dir}: another run is preparing it now") from None
+    lock = locked(folder / "lock")
+    if lock is None:
+        raise InputError(f"{output_dir}: another run is preparing it now")
     return lock
 
 

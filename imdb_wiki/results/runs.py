@@ -1,7 +1,6 @@
 """What a run leaves behind: a folder of its own, and what its row in the results table says."""
 
 import contextlib
-import fcntl
 import json
 import re
 from collections.abc import Generator, Mapping
@@ -12,7 +11,7 @@ from typing import TextIO
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.files import parse_json, write_whole
+from imdb_wiki.files import LOCK_NAME, locked, parse_json, write_whole
 from imdb_wiki.models.files import MODEL_FILE, read_note
 from imdb_wiki.results.provenance import current_commit, hardware, now
 
@@ -26,7 +25,6 @@ _OTHER_FILES = (
     *("validation", "compact", "compact_validation"),
     *(RECIPE_FILE, "teacher.npy", "state-*.weights.h5"),  # of the compact network's training
 )
-_LOCK_FILE = ".lock"  # empty; held by the process that works in a run's folder
 _MOVING = ".part"  # ends the name of a folder that an earlier training is being moved to
 EPOCH_NOTE = "epoch {}"  # what the model's file notes, counted from 0 as in the history
 _held: dict[Path, TextIO] = {}  # the locks of this process
@@ -85,14 +83,9 @@ def _take(folder: Path) -> bool:
     place = folder.resolve()
     if place in _held:
         return True
-    lock = (folder / _LOCK_FILE).open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
+    lock = locked(folder / LOCK_NAME)
+    if lock is None:
         return False
-    except OSError:  # some network folders have no locks
-        pass
     _held[place] = lock
     return True
 
