@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.files import PART_ENDING, part_of
+from imdb_wiki.files import LOCK_NAME, PART_ENDING, locked, part_of
 from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.shards.index import (
     PACKAGE_MISSING,
@@ -63,8 +63,8 @@ def write_shards(
         What `shards.json` says, by split.
 
     Raises:
-        InputError: The folder holds something else, a crop is no whole JPEG, or WebDataset is not
-            installed.
+        InputError: The folder holds something else, another run writes shards there, a crop is no
+            whole JPEG, or WebDataset is not installed.
         OSError: A crop is missing, or a file cannot be written; the error names it.
     """
     try:
@@ -79,19 +79,24 @@ def write_shards(
         "faces_per_shard": faces_per_shard,
         "seed": seed,
     }
-    _refuse_other_contents(output_dir, wanted)
+    _refuse_other_contents(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    if not any(output_dir.glob("*.tar")):  # else it is there, and says the same
-        write_index(output_dir, wanted, None)
-    known = whole_sizes(output_dir)
-    total = sum(map(len, frames.values()))
-    with tqdm(total=total, unit=" faces", desc="shards", disable=not verbose) as bar:
-        splits = {
-            name: _write_split(frame, name, output_dir, faces_per_shard, seed, bar, known)
-            for name, frame in frames.items()
-        }
-    if not known:
-        write_index(output_dir, wanted, splits)
+    lock = locked(output_dir / LOCK_NAME)
+    if lock is None:
+        raise InputError(f"{output_dir}: another run is writing shards there now")
+    with lock:
+        _refuse_other_shards(output_dir, wanted)
+        if not any(output_dir.glob("*.tar")):  # else it is there, and says the same
+            write_index(output_dir, wanted, None)
+        known = whole_sizes(output_dir)
+        total = sum(map(len, frames.values()))
+        with tqdm(total=total, unit=" faces", desc="shards", disable=not verbose) as bar:
+            splits = {
+                name: _write_split(frame, name, output_dir, faces_per_shard, seed, bar, known)
+                for name, frame in frames.items()
+            }
+        if not known:
+            write_index(output_dir, wanted, splits)
     return splits
 
 
@@ -101,18 +106,24 @@ def _digest(frame: pd.DataFrame) -> str:
     return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
-def _refuse_other_contents(output_dir: Path, wanted: dict) -> None:
-    if (found := made_of(output_dir)) is not None:
-        if not any(output_dir.glob("*.tar")):
-            return  # begun, and ended before the first shard, such as by a broken crop
-        differing = [name for name, value in wanted.items() if found.get(name) != value]
-        if differing:
-            raise InputError(
-                f"{output_dir} holds other shards ({differing[0].replace('_', ' ')} differ): "
-                "remove it, or name another folder"
-            )
-    elif any(not path.name.endswith(PART_ENDING) for path in output_dir.glob("*")):
+def _refuse_other_contents(output_dir: Path) -> None:
+    if made_of(output_dir) is None and any(
+        path.name != LOCK_NAME and not path.name.endswith(PART_ENDING)
+        for path in output_dir.glob("*")
+    ):
         raise InputError(f"{output_dir} holds something else: name another folder")
+
+
+def _refuse_other_shards(output_dir: Path, wanted: dict) -> None:
+    found = made_of(output_dir)
+    if found is None or not any(output_dir.glob("*.tar")):
+        return  # begun, and ended before the first shard, such as by a broken crop
+    differing = [name for name, value in wanted.items() if found.get(name) != value]
+    if differing:
+        raise InputError(
+            f"{output_dir} holds other shards ({differing[0].replace('_', ' ')} differ): "
+            "remove it, or name another folder"
+        )
 
 
 def _write_split(

@@ -157,6 +157,7 @@ def test_a_damaged_shard_is_written_again(folders, shards, tmp_path):
 def test_a_run_that_was_stopped_at_its_first_moment_goes_on(folders, shards, tmp_path):
     (tmp_path / "new").mkdir()
     part_of(tmp_path / "new" / "shards.json").write_text("{")
+    (tmp_path / "new" / ".lock").touch()
     arguments = ("--output_dir", tmp_path / "new", "--faces_per_shard", 25)
     assert ran(main, *folders, *arguments).returncode == 0
     assert contents(tmp_path / "new") == contents(shards)
@@ -180,7 +181,7 @@ def test_a_network_trains_on_them(shards):
     assert keras.tree.flatten(network.evaluate(batches, verbose=0))[0] > 0
 
 
-def test_a_killed_writing_goes_on_to_the_same_bytes(tmp_path):
+def test_a_writing_is_alone_in_its_folder_and_killed_goes_on_to_the_same_bytes(tmp_path):
     folder = write_prepared(tmp_path / "prepared", {"train": 1500, "val": 2}, image_size=8)
     command = [sys.executable, "-m", "imdb_wiki", "shards", folder, "--faces_per_shard", "5"]
 
@@ -193,7 +194,13 @@ def test_a_killed_writing_goes_on_to_the_same_bytes(tmp_path):
         if len(list((tmp_path / "killed").glob("train-*.tar"))) > 3:
             break
         time.sleep(0.01)
+    killed.send_signal(signal.SIGSTOP)  # still at work, however slow the next command is
+    before = contents(tmp_path / "killed")
+    second = ran(main, folder, "--faces_per_shard", 5, "--output_dir", tmp_path / "killed")
+    after = contents(tmp_path / "killed")
     killed.send_signal(signal.SIGKILL)
+    assert_one_line(second, "killed: another run is writing shards there now")
+    assert after == before
     killed.communicate()
     written = len(list((tmp_path / "killed").glob("train-*.tar")))
     assert 3 < written < 300 and killed.returncode == -signal.SIGKILL
