@@ -23,6 +23,15 @@ class SplitOfShards:
     bytes_of: dict[str, int]  # size of each file, by its name
 
 
+def face_name(number: int) -> str:
+    """The name of a face's two files in a shard, without their endings.
+
+    Args:
+        number: Its place in the split's order, from 0.
+    """
+    return f"{number:012}"  # the names stay in order up to a trillion faces
+
+
 def write_index(folder: Path, made_of: dict, splits: dict[str, SplitOfShards] | None) -> None:
     """Writes what the shards are made of, and once they are all there, which they are.
 

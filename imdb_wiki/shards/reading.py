@@ -1,7 +1,8 @@
 """From shards to batches, as `pipeline.make_dataset` makes them from a prepared folder."""
 
+import contextlib
 import itertools
-import json
+import tarfile
 from collections.abc import Generator, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,13 +13,19 @@ import tensorflow as tf
 
 from imdb_wiki.command import whole_number
 from imdb_wiki.errors import InputError
+from imdb_wiki.files import parse_json
 from imdb_wiki.options import read_image_size, read_value
 from imdb_wiki.pipeline import MAX_BATCH_SIZE, MAX_SEED, decode_jpeg, decoded_batches
-from imdb_wiki.shards.index import PACKAGE_MISSING, read_index
+from imdb_wiki.shards.index import PACKAGE_MISSING, face_name, made_of, read_index
 from imdb_wiki.split_tables import labels_and_known
 
 _ROWS_AT_ONCE = 512  # faces whose labels are worked out together; one by one takes longer than JPEG
 _OPEN_SHARDS = 16  # read at once: so that several data sets mix, and far below any limit of files
+_UNREADABLE = (
+    tf.errors.InvalidArgumentError,  # a broken image, or a `ValueError` of the code here
+    tf.errors.UnknownError,  # another error of the code here
+    tf.errors.FailedPreconditionError,  # fewer faces than the index says
+)
 _LABEL_COLUMNS = ("age", "gender", "age_low", "age_high", "weight")
 
 
@@ -37,7 +44,8 @@ def shard_batches(
     buffer of compressed images; anew each epoch. The faces of a folder were dealt to its shards at
     random when these were written. The epochs are counted from 0 in each data set that is made.
 
-    For one device, and labels of both tasks.
+    For one device, and labels of both tasks. What is damaged inside of a shard is met while the
+    batches are read: `named_broken_shards` says where.
 
     Args:
         folders: A folder of the command `shards`, or several, pooled.
@@ -124,10 +132,17 @@ def _dealt(parts: list[list[str]], rng: np.random.Generator) -> Generator[dict]:
 
 def _faces_of(paths: list[str]) -> Iterator[dict]:
     """The faces of shards, one shard after the other: what their files hold, by ending."""
-    from webdataset.tariterators import group_by_keys, tar_file_expander
+    from webdataset.tariterators import group_by_keys
+
+    return group_by_keys(_members_of(paths))
+
+
+def _members_of(paths: list[str]) -> Iterator[dict]:
+    """The files in shards with their names, one after the other; {} at the end of each shard."""
+    from webdataset.tariterators import tar_file_expander
 
     # Its own opening would take a path for an address, or for a pattern of several.
-    return group_by_keys(tar_file_expander(_opened(paths)))
+    return tar_file_expander(_opened(paths))
 
 
 def _opened(paths: list[str]) -> Generator[dict]:
@@ -138,16 +153,82 @@ def _opened(paths: list[str]) -> Generator[dict]:
 
 
 def _with_labels(some: list[dict], is_plain: bool, age_columns: int) -> tuple:
-    """JPEGs (some,), their labels and, where not all are known, how much each counts."""
-    rows = pd.DataFrame([json.loads(face["json"]) for face in some])
+    """JPEGs (some,), their labels and, where not all are known, how much each counts.
+
+    Raises:
+        ValueError: A text is no JSON, or a label is missing that the index says is there.
+        KeyError: A face has no `json` or no `jpg`.
+    """
+    rows = pd.DataFrame([dict(parse_json(face["json"])) for face in some])
     columns = {*_LABEL_COLUMNS[:2], *(name for name in _LABEL_COLUMNS[2:] if name in rows)}
     rows = rows.reindex(columns=sorted(columns)).astype("float64")  # NaN where none says it
     if "weight" in rows:
         rows["weight"] = rows["weight"].fillna(1.0)  # of a folder that has no weights
     labels, counts = labels_and_known(rows)
+    if is_plain and not all((of == 1).all() for of in counts.values()):
+        raise ValueError("a label is missing")  # else it would be taught as the one that fills in
     ages = np.broadcast_to(labels["age_years"], (len(rows), age_columns))
     content = np.array([face["jpg"] for face in some], dtype=object)
     parts = content, {"age_years": ages, "gender": labels["gender"]}
     if is_plain:
         return parts
     return *parts, {name: of.astype("float32") for name, of in counts.items()}
+
+
+@contextlib.contextmanager
+def named_broken_shards(
+    folders: str | PathLike | Sequence[str | PathLike], split: str
+) -> Generator[None]:
+    """Turns TensorFlow's error about something in a shard into one that names shard and face.
+
+    Args:
+        folders: Of `shard_batches`, whose batches are read inside of the `with` block.
+        split: Likewise.
+
+    Raises:
+        InputError: An image or a label that the block read is damaged or missing.
+    """
+    try:
+        yield
+    except _UNREADABLE as error:
+        # Only now is it worth reading every shard: TensorFlow stopped at one of them.
+        for folder in [folders] if isinstance(folders, str | PathLike) else folders:
+            if fault := _first_fault(Path(folder), split):
+                raise InputError(
+                    f"{fault}; remove this shard, and the command shards writes it again"
+                ) from error
+        raise
+
+
+def _first_fault(folder: Path, split: str) -> str:
+    """Says what is wrong in the shards of a split and where; nothing if they are as written."""
+    found, faces_per_shard = read_index(folder, split), (made_of(folder) or {})["faces_per_shard"]
+    numbers = iter(range(found.faces))
+    for shard in found.bytes_of:
+        path = folder / shard
+        names = [
+            face_name(number) + ending
+            for number in itertools.islice(numbers, faces_per_shard)
+            for ending in (".jpg", ".json")
+        ]
+        members = _members_of([str(path)])
+        for name in names:
+            try:
+                member = next(members)
+            except (tarfile.TarError, ValueError, EOFError):
+                member = {}
+            if not member:  # readers take most broken headers for the end
+                return f"{path}: damaged where {name} should begin"
+            if member["fname"] != name:
+                return f"{path}: {name} is missing"
+            try:
+                if name.endswith(".jpg"):
+                    tf.io.decode_jpeg(member["data"], channels=3)
+                else:
+                    face = {"jpg": b"", "json": member["data"]}
+                    _with_labels([face], found.is_plain, 2 if found.has_ranges else 1)
+            except tf.errors.InvalidArgumentError:
+                return f"{path}: {name} is not a readable JPEG image"
+            except (ValueError, TypeError):
+                return f"{path}: {name} has not the labels of a face"
+    return ""

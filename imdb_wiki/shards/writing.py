@@ -24,6 +24,7 @@ from imdb_wiki.labels import SPLIT_NAMES
 from imdb_wiki.shards.index import (
     PACKAGE_MISSING,
     SplitOfShards,
+    face_name,
     made_of,
     whole_sizes,
     write_index,
@@ -167,9 +168,8 @@ def _write_shard(path: Path, rows: pd.DataFrame, first: int) -> None:
                 ):
                     known = {name: value for name, value in row.items() if not pd.isna(value)}
                     known |= {name: int(known[name]) for name in _WHOLE_NUMBERS if name in known}
-                    # 12 digits: the names stay in order up to a trillion faces.
-                    name, text = f"{number:012}", json.dumps(known).encode()
-                    tar.write({"__key__": name, "jpg": _jpeg(crop), "json": text})
+                    text = json.dumps(known).encode()
+                    tar.write({"__key__": face_name(number), "jpg": _jpeg(crop), "json": text})
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 pytest.importorskip("webdataset", reason="WebDataset is not installed: see requirements-shards.txt")
 
@@ -20,7 +21,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.files import part_of
 from imdb_wiki.pipeline import make_dataset, read_split
 from imdb_wiki.shards.command import main
-from imdb_wiki.shards.reading import shard_batches
+from imdb_wiki.shards.reading import named_broken_shards, shard_batches
 from tests.conftest import REPOSITORY
 from tests.prepared import take_labels_away, write_prepared
 from tests.shared import assert_one_line, ran
@@ -235,6 +236,64 @@ def test_damaged_shards_are_named(shards, tmp_path, damage, said):
     damage(copy)
     with pytest.raises(InputError, match=said):
         shard_batches(copy, "train", 32, 4)
+
+
+def changed(name, change):
+    """What changes a member of a tar file in place: its header and content, as `change` does."""
+
+    def damage(path):
+        with tarfile.open(path) as tar:
+            member = tar.getmember(name)
+        data = bytearray(path.read_bytes())
+        begin, end = member.offset, member.offset_data + member.size
+        data[begin:end] = change(data[begin:end], member.offset_data - begin)
+        path.write_bytes(data)
+
+    return damage
+
+
+def cut_content(data, start):
+    return data[: start + 20] + bytes(len(data) - start - 20)
+
+
+def no_gender(data, start):
+    text = bytes(data[start:]).replace(b'"gender"', b'"gander"')
+    assert text != data[start:]
+    return data[:start] + text
+
+
+def another_name(data, start):
+    header = tarfile.TarInfo("000000000028.txt")
+    header.size = len(data) - start
+    return header.tobuf() + data[start:]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("000000000028.jpg", cut_content, "{} is not a readable JPEG image"),
+        ("000000000028.json", cut_content, "{} has not the labels of a face"),
+        ("000000000028.json", no_gender, "{} has not the labels of a face"),
+        ("000000000028.jpg", another_name, "{} is missing"),
+        ("000000000028.json", another_name, "{} is missing"),
+        ("000000000028.json", lambda data, _: b"?" * len(data), "damaged where {} should begin"),
+        ("000000000025.jpg", lambda data, _: b"?" * len(data), "damaged where {} should begin"),
+    ],
+)
+def test_what_is_damaged_in_a_shard_is_named(shards, tmp_path, name, change, said):
+    copy = shutil.copytree(shards, tmp_path / "copy")
+    changed(name, change)(copy / "train-000001.tar")
+    batches = shard_batches(copy, "train", 32, 50, training=True)
+    with pytest.raises(InputError) as error, named_broken_shards(copy, "train"):
+        list(batches)
+    what, how = str(error.value).split("; ")
+    assert what == f"{copy / 'train-000001.tar'}: {said.format(name)}"
+    assert how == "remove this shard, and the command shards writes it again"
+
+
+def test_another_error_than_a_shards_stays(shards):
+    with pytest.raises(tf.errors.InvalidArgumentError), named_broken_shards(shards, "val"):
+        tf.io.decode_jpeg(b"of something else")
 
 
 def test_a_split_that_is_not_there_is_named(tmp_path):
