@@ -22,16 +22,15 @@ SCRATCH_EPOCHS, SCRATCH_SIDE = 42, 96
 
 def drawn_folder(prepared_dir: Path, folder: Path, count: int, seed: int) -> Path:
     """A prepared folder of some of another one's faces; the test split is the same."""
-    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.split_tables import read_split, write_linked_folder
 
-    folder.mkdir(parents=True, exist_ok=True)
-    crops = folder / "crop"
-    if not crops.exists():
-        crops.symlink_to((prepared_dir / "crop").resolve())
+    frames = {}
     for split, wanted in {"train": count, "val": max(10, count // 5), "test": None}.items():
-        rows = read_split(prepared_dir, split, incomplete=True).drop(columns=["path", "folder"])
-        rows = rows if wanted is None else rows.sample(min(wanted, len(rows)), random_state=seed)
-        rows.to_csv(folder / f"{split}.csv", index=False)
+        rows = read_split(prepared_dir, split, incomplete=True)
+        if wanted is not None:
+            rows = rows.sample(min(wanted, len(rows)), random_state=seed)
+        frames[split] = rows
+    write_linked_folder(folder, frames)
     return folder
 
 

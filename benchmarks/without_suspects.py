@@ -33,18 +33,6 @@ ARMS = {
 COMPARED = [("without", "all"), ("without", "random"), ("weighted", "all"), ("weighted", "random")]
 
 
-def written_folder(folder: Path, prepared_dir: Path, train: pd.DataFrame) -> Path:
-    """A prepared folder of another one's crops and validation split, with these training rows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "crop").exists():
-        (folder / "crop").symlink_to((prepared_dir / "crop").resolve())
-    train = train.drop(columns=["path", "folder", "split", "is_wrong", "is_clear"], errors="ignore")
-    whole = dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")
-    train.astype(whole).to_csv(folder / "train.csv", index=False)
-    (folder / "val.csv").write_bytes((prepared_dir / "val.csv").read_bytes())
-    return folder
-
-
 def arms_of(train: pd.DataFrame, wrong: np.ndarray, limit: float) -> dict[str, pd.DataFrame]:
     """The training rows of each arm.
 
@@ -93,14 +81,16 @@ def main(arguments: list[str] | None = None) -> int:
     from imdb_wiki.audit.run import run_audit
     from imdb_wiki.audit.worst import suspects_in
     from imdb_wiki.evaluation.metrics import bootstrap_interval, people_of
-    from imdb_wiki.pipeline import read_split
+    from imdb_wiki.split_tables import read_split, write_linked_folder
     from imdb_wiki.training import Augmentation, Recipe, train_compact
 
     place = options.run_dir / f"exchanged-{options.exchanged:g}"
     train = read_split(options.prepared_dir, "train", incomplete=True)
     if options.exchanged:
         train = exchanged(train, options.exchanged, seed=0)
-    audited = written_folder(place / "audited", options.prepared_dir, train)
+        train = train.drop(columns=["is_wrong", "is_clear"])
+    val, audited = read_split(options.prepared_dir, "val", incomplete=True), place / "audited"
+    write_linked_folder(audited, {"train": train, "val": val})
     facts = run_audit([str(audited)], place / "audit", None, options.folds, ["train"])
     told = suspects_in(read_split(audited, "train", incomplete=True), place / "audit")
     wrong = told["wrong_probability"].reindex(range(len(train)), fill_value=0.0).to_numpy()
@@ -126,7 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
     errors: dict[tuple[str, str], list[np.ndarray]] = {}
     for seed in options.seeds:
         for arm, rows in arms.items():
-            folder = written_folder(place / arm, options.prepared_dir, rows)
+            folder = place / arm
+            write_linked_folder(folder, {"train": rows, "val": val})
             run_dir = place / f"{arm}-seed-{seed}"
             model = train_compact([folder], run_dir, dataclasses.replace(recipe, seed=seed))
             for judge, frame in judges.items():

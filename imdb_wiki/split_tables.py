@@ -1,8 +1,11 @@
-"""The tables of a prepared folder: its rows by split, their labels, and faces to leave out."""
+"""The tables of a prepared folder: its rows by split, their labels, and faces to leave out.
+
+Rows of several folders can be written as another prepared folder, whose crops are links.
+"""
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.files import Kind, parse_json
+from imdb_wiki.files import Kind, parse_json, write_whole
 from imdb_wiki.labels import (
     FEMALE,
     MALE,
@@ -75,6 +78,35 @@ def read_split(
         raise InputError("no prepared folder was given")
     frame = pd.concat(frames, ignore_index=True)
     return without_listed(frame, split, left_out) if left_out else frame
+
+
+def write_linked_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Writes a prepared folder of faces of others, with links to their crops.
+
+    Args:
+        folder: It is made; if an earlier call has made it, its links and these splits are replaced.
+        frames: Rows of `read_split`, with `incomplete`, by the split that they become; all their
+            columns are written but `path` and `folder`.
+
+    Raises:
+        OSError: It cannot be written; the error names what.
+    """
+    crops = folder / "crop"
+    if crops.is_symlink():  # to the crops of others, which get no links of ours
+        crops.unlink()
+    crops.mkdir(parents=True, exist_ok=True)
+    others = sorted({name for frame in frames.values() for name in frame["folder"]})
+    for number, other in enumerate(others):
+        link = crops / f"{number}"
+        link.unlink(missing_ok=True)
+        link.symlink_to((Path(other) / "crop").resolve())
+    for split, frame in frames.items():
+        names = [
+            f"{others.index(o)}/{name}" for o, name in frame[["folder", "filename"]].to_numpy()
+        ]
+        table = frame.drop(columns=["path", "folder"]).assign(filename=names)
+        whole = dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")
+        write_whole(folder / f"{split}.csv", table.astype(whole).to_csv(index=False))
 
 
 def without_listed(frame: pd.DataFrame, split: str, left_out: str | PathLike) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from imdb_wiki.errors import InputError
 from imdb_wiki.pipeline import decode, make_dataset, named_broken_images, read_split
-from tests.prepared import write_noise, write_prepared
+from imdb_wiki.split_tables import write_linked_folder
+from tests.prepared import take_labels_away, write_noise, write_prepared
 
 
 @pytest.fixture
@@ -223,3 +224,25 @@ def test_a_row_without_a_filename_and_a_folder_as_image_are_named(tmp_path):
     table.to_csv(folder / "train.csv", index=False)
     with pytest.raises(InputError, match=r"train\.csv, line 3: it has no filename"):
         read_split(folder, "train")
+
+
+def test_rows_of_several_folders_become_one_whose_crops_are_links(prepared_dir, tmp_path):
+    others = [
+        take_labels_away(write_prepared(tmp_path / name, {"train": 30, "val": 9}, seed=seed))
+        for seed, name in enumerate("ab")
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    linked, same = tmp_path / "linked", ["age", "age_low", "age_high", "gender", "source"]
+    linked.mkdir()
+    (linked / "crop").symlink_to(prepared_dir / "crop")  # as if another program had made it
+    for folders in (others, [*others[:1], prepared_dir]):
+        frames = {split: read_split(folders, split, incomplete=True) for split in ("train", "val")}
+        frames["train"] = frames["train"].iloc[::-2]
+        write_linked_folder(linked, frames)
+        for split, rows in frames.items():
+            found = read_split(linked, split, incomplete=True)
+            pd.testing.assert_frame_equal(found[same], rows[same].reset_index(drop=True))
+            assert all(map(os.path.samefile, found["path"], rows["path"]))
+    assert [path for path in sorted(tmp_path.rglob("*")) if linked not in path.parents] == [
+        *sorted([*before, linked])
+    ]

@@ -17,11 +17,10 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.models.answers import predict
-from imdb_wiki.pipeline import read_split
 from imdb_wiki.preparation.duplicates import joined, same_picture_pairs
 from imdb_wiki.preparation.hashes import perceptual_hashes
 from imdb_wiki.preparation.splits import split_groups
-from imdb_wiki.split_tables import digest_of_images
+from imdb_wiki.split_tables import digest_of_images, write_linked_folder
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.state import digest_of_rows
 
@@ -173,7 +172,8 @@ def _answers_of_fold(
         print(f"network {fold + 1} of {parts.max() + 1}", flush=True)
     left_out = frame[parts == fold]
     data = place / "data"
-    write_fold_folder(data, frame[parts != fold], left_out, recipe.seed)
+    rows = {"train": frame[parts != fold], "val": watched_rows(left_out, recipe.seed)}
+    write_linked_folder(data, {name: some.drop(columns="split") for name, some in rows.items()})
     network = train_compact([data], place / "training", recipe, verbose)
     answers = predict(network, left_out.reset_index(drop=True), 256, verbose, flip_averaging=True)
     content = io.BytesIO()
@@ -182,29 +182,8 @@ def _answers_of_fold(
     return answers
 
 
-def write_fold_folder(data: Path, taught: pd.DataFrame, left_out: pd.DataFrame, seed: int) -> None:
-    """Writes a prepared folder of links to the crops of others.
-
-    Args:
-        data: The folder.
-        taught: Rows that become its `train.csv`.
-        left_out: Some of these become its `val.csv`.
-        seed: Which.
-    """
-    data.mkdir(parents=True, exist_ok=True)
-    crops = data / "crop"
-    crops.mkdir(exist_ok=True)
+def watched_rows(left_out: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows of the part left out that a training is watched by."""
     watched = left_out.sample(min(_WATCHED_FACES, len(left_out)), random_state=seed)
     unlabelled = [c for c in ("age_low", "gender") if watched[c].isna().all()]
-    watched = left_out if unlabelled else watched  # rare labels: all that there are
-    folders = sorted(set(taught["folder"]) | set(left_out["folder"]))
-    for number, folder in enumerate(folders):
-        link = crops / f"{number}"
-        if not link.is_symlink():
-            link.symlink_to((Path(folder) / "crop").resolve())
-    for split, rows in {"train": taught, "val": watched}.items():
-        names = [f"{folders.index(f)}/{n}" for f, n in rows[["folder", "filename"]].to_numpy()]
-        table = rows.drop(columns=["path", "folder", "split"]).assign(filename=names)
-        whole = dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")
-        write_whole(data / f"{split}.csv", table.astype(whole).to_csv(index=False))
-    read_split(data, "train", incomplete=True)  # it must be one
+    return left_out if unlabelled else watched  # rare labels: all that there are

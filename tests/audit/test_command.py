@@ -16,7 +16,7 @@ import pytest
 from imdb_wiki.audit import figures
 from imdb_wiki.audit.command import main
 from imdb_wiki.audit.faces import read_faces
-from imdb_wiki.audit.folds import folds_of, write_fold_folder
+from imdb_wiki.audit.folds import folds_of
 from imdb_wiki.models.files import save_model
 from imdb_wiki.networks import compact
 from imdb_wiki.networks.compact import compact_cnn
@@ -191,12 +191,6 @@ def test_ranges_and_missing_labels_are_audited(model, tmp_path):
     assert table["wrong_age_probability"].isna().equals(table["age_low"].isna())
     unlabelled = table["age_low"].isna() & table["gender"].isna()
     assert table["wrong_probability"].isna().equals(unlabelled)
-    faces = read_faces([str(folder)])
-    write_fold_folder(tmp_path / "fold", faces[:90], faces[90:], 0)
-    taught = read_split(tmp_path / "fold", "train", incomplete=True)
-    same = ["age", "age_low", "age_high", "gender", "source"]
-    pd.testing.assert_frame_equal(taught[same], faces[same][:90])
-    assert all(map(os.path.samefile, taught["path"], faces["path"]))
 
 
 def test_a_training_takes_the_list_and_says_it(prepared_dir, tmp_path):
