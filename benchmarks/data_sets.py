@@ -4,7 +4,7 @@
       --shares 1 0.4 0.6 1 --run_dir runs/data_sets
 
 The same training on all folders, with several seeds, and without each folder in turn; every one
-takes about as many steps. With `--left_out`, also without the faces that an audit lists. The
+takes about as many steps. With `--also_without`, also without the faces that an audit lists. The
 validation splits judge; the test splits are not read. Stopped at any moment, it goes on; finished
 trainings are not repeated.
 """
@@ -21,10 +21,13 @@ import pandas as pd
 
 from imdb_wiki.command import (
     OneLineParser,
+    add_batch_size_argument,
     add_folders_argument,
+    add_run_dir_argument,
     number,
     says_errors_in_one_line,
     whole_number,
+    yes_or_no,
 )
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import score
@@ -115,15 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(description=__doc__.splitlines()[0])
     add = parser.add_argument_group("data and result").add_argument
     add_folders_argument(add, "; two or more")
+    add_run_dir_argument(add, "for the trainings and data_sets.csv, the table")
     add(
-        "--run_dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for the trainings and data_sets.csv, the table",
-    )
-    add(
-        "--left_out",
+        "--also_without",
         default="",
         metavar="FILE",
         help="list of faces, left_out.csv of an audit: one more training is without them "
@@ -151,17 +148,11 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PIXELS",
         help="side of the network's images",
     )
-    add(
-        "--batch_size",
-        type=whole_number(1, 65_536),
-        default=64,
-        metavar="IMAGES",
-        help="images a step",
-    )
+    add_batch_size_argument(add)
     add(
         "--mixed_precision",
-        type=whole_number(0, 1),
-        default=0,
+        type=yes_or_no,
+        default=False,
         metavar="0|1",
         help="compute in bfloat16",
     )
@@ -191,12 +182,12 @@ def main(arguments: list[str] | None = None) -> int:
         epochs=options.epochs,
         batch_size=options.batch_size,
         warm_up_epochs=min(1.0, options.epochs / 2),
-        mixed_precision=bool(options.mixed_precision),
+        mixed_precision=options.mixed_precision,
         augmentation=AUGMENTATION,
     )
     counts = [len(read_split(folder, "train", incomplete=True)) for folder in folders]
-    read_split(folders, "train", incomplete=True, left_out=options.left_out)  # said at once
-    every = list(variants(folders, shares, counts, whole, options.seeds, options.left_out))
+    read_split(folders, "train", incomplete=True, left_out=options.also_without)  # said at once
+    every = list(variants(folders, shares, counts, whole, options.seeds, options.also_without))
     table_path = options.run_dir / "data_sets.csv"
     table_path.unlink(missing_ok=True)
     try:

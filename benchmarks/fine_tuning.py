@@ -11,7 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
+from imdb_wiki.command import (
+    OneLineParser,
+    add_run_dir_argument,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.fine_tuning.command import SHIPPED
 from imdb_wiki.tensorflow_start import start_tensorflow
 
@@ -40,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(description=__doc__.splitlines()[0])
     add = parser.add_argument_group("data and results").add_argument
     add("prepared_dir", type=Path, metavar="PREPARED_DIR", help="the faces to draw from")
-    add("--run_dir", type=Path, required=True, metavar="DIR", help="folder for all runs")
+    add_run_dir_argument(add, "for all runs")
     add(
         "--old_dirs",
         nargs="+",

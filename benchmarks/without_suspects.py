@@ -20,7 +20,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.audit import exchanged
-from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from imdb_wiki.command import (
+    OneLineParser,
+    add_run_dir_argument,
+    number,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.labels import age_errors_years
 from imdb_wiki.tensorflow_start import start_tensorflow
 
@@ -67,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument_group("data and results").add_argument
     add("prepared_dir", type=Path, metavar="PREPARED_DIR", help="the faces to train on")
     add("--judged_by", nargs="+", required=True, metavar="PREPARED_DIR", help="other data sets")
-    add("--run_dir", type=Path, required=True, metavar="DIR", help="folder for all runs")
+    add_run_dir_argument(add, "for all runs")
     add = parser.add_argument_group("how it is measured").add_argument
     share, probability = number(0, 1, below=True), number(0, 1, above=True)
     add("--exchanged", type=share, default=0.0, metavar="SHARE", help="labels exchanged first")

@@ -228,3 +228,24 @@ def add_left_out_argument(add: Callable) -> None:
         metavar="FILE",
         help="list of faces that are not read, left_out.csv of an audit (default: none)",
     )
+
+
+def add_run_dir_argument(add: Callable, what: str) -> None:
+    """Adds `--run_dir`, as all commands that train call the folder which they go on from.
+
+    Args:
+        add: `add_argument` of a parser or of its group.
+        what: What the help says of it.
+    """
+    add("--run_dir", type=Path, required=True, metavar="DIR", help=f"folder {what}")
+
+
+def add_batch_size_argument(add: Callable) -> None:
+    """Adds `--batch_size`."""
+    add(
+        "--batch_size",
+        type=whole_number(1, 65_536),
+        default=64,
+        metavar="IMAGES",
+        help="images a step",
+    )

@@ -8,6 +8,12 @@ import re
 import pytest
 
 from imdb_wiki import __main__ as house
+from imdb_wiki.command import (
+    add_batch_size_argument,
+    add_folders_argument,
+    add_left_out_argument,
+    add_run_dir_argument,
+)
 from tests.conftest import REPOSITORY
 from tests.shared import assert_one_line, ran
 
@@ -87,6 +93,22 @@ def test_what_is_no_number_and_a_number_without_bounds_are_refused_in_one_line(p
 def test_an_option_that_is_none_is_told_in_one_line(parser):
     for wrong in ("--no_such_option", "--no_such_option=1"):
         assert_one_line(ran(parser.parse_args, wrong))
+
+
+def test_what_many_commands_take_is_said_and_read_alike(parser):
+    shared = argparse.ArgumentParser()
+    add_folders_argument(shared.add_argument)
+    add_left_out_argument(shared.add_argument)
+    add_run_dir_argument(shared.add_argument, "")
+    add_batch_size_argument(shared.add_argument)
+    own = {name_of(action): action for action in options_of(parser)}
+    for expected in options_of(shared):
+        action = own.get(name_of(expected))
+        if action is None or action.metavar != expected.metavar:  # the audit writes such a list
+            continue
+        assert action.help.startswith(expected.help)
+        assert (action.type and action.type.__name__) == (expected.type and expected.type.__name__)
+        assert (action.nargs, action.required) == (expected.nargs, expected.required)
 
 
 def test_help_can_be_read_on_any_screen(parser):

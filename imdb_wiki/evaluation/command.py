@@ -5,10 +5,10 @@ from pathlib import Path
 
 from imdb_wiki.command import (
     OneLineParser,
+    add_batch_size_argument,
     add_folders_argument,
     add_left_out_argument,
     says_errors_in_one_line,
-    whole_number,
 )
 from imdb_wiki.evaluation.evaluate import interval_constants_of, look_first, write_evaluation
 from imdb_wiki.evaluation.text import summary
@@ -54,13 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="table that gets a row (default: results.csv in --output_dir)",
     )
     add = parser.add_argument_group("computation").add_argument
-    add(
-        "--batch_size",
-        type=whole_number(1, 65_536),
-        default=64,
-        metavar="IMAGES",
-        help="images a step",
-    )
+    add_batch_size_argument(add)
     add(
         "--flip_averaging",
         action="store_true",

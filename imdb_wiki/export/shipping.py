@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line
+from imdb_wiki.command import OneLineParser, add_folders_argument, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, parse_json, refuse_foreign, write_together
 from imdb_wiki.models.description import DESCRIPTION_KIND
@@ -189,12 +189,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument_group("training and data").add_argument
     add("run_dir", type=Path, metavar="RUN_DIR", help="folder of imdb_wiki.compact_training")
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py that it was trained on: the faces of their "
-        "validation splits decide how wide the age intervals are",
+    add_folders_argument(
+        add,
+        ", that it was trained on: the faces of their validation splits decide how wide the age "
+        "intervals are",
     )
     add = parser.add_argument_group("result").add_argument
     add(

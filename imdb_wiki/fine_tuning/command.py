@@ -7,6 +7,7 @@ from imdb_wiki.command import (
     OneLineParser,
     add_folders_argument,
     add_left_out_argument,
+    add_run_dir_argument,
     says_errors_in_one_line,
     tell,
 )
@@ -31,13 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument_group("data and result").add_argument
     add_folders_argument(add, "; of whole photos prepare with --faces detect")
-    add(
-        "--run_dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for model.keras, its .json and the report",
-    )
+    add_run_dir_argument(add, "for model.keras, its .json and the report")
     add_left_out_argument(add)
     add = parser.add_argument_group("the network before").add_argument
     add(

@@ -3,7 +3,7 @@
 from os import PathLike
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell
+from imdb_wiki.command import OneLineParser, add_run_dir_argument, says_errors_in_one_line, tell
 from imdb_wiki.errors import InputError
 from imdb_wiki.processes import in_own_process, is_alone, is_first
 from imdb_wiki.recipes.chain import Chain, read_chain
@@ -21,13 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument_group("chain and result").add_argument
     add("chain", type=Path, metavar="CHAIN", help="a .json file: folders, steps and their recipes")
-    add(
-        "--run_dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for what each step continues from: step-1, step-2 and so on",
-    )
+    add_run_dir_argument(add, "for what each step continues from: step-1, step-2 and so on")
     add(
         "--output",
         type=Path,

@@ -6,7 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imdb_wiki.command import OneLineParser, says_errors_in_one_line, tell, whole_number
+from imdb_wiki.command import (
+    OneLineParser,
+    add_folders_argument,
+    add_run_dir_argument,
+    says_errors_in_one_line,
+    tell,
+    whole_number,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.sweep.measures import DEFAULT, MEASURES, read_measure
 from imdb_wiki.sweep.notebook import read_notebook
@@ -32,19 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         usage="%(prog)s PREPARED_DIR [...] --run_dir DIR --vary NAME=VALUES [...] [options]",
     )
     add = parser.add_argument_group("data and result").add_argument
-    add(
-        "prepared_dirs",
-        nargs="+",
-        metavar="PREPARED_DIR",
-        help="folders of imdb_wiki_preparation.py; several are pooled",
-    )
-    add(
-        "--run_dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for the trials, their table trials.csv and the picture sweep.png",
-    )
+    add_folders_argument(add)
+    add_run_dir_argument(add, "for the trials, their table trials.csv and the picture sweep.png")
     add = parser.add_argument_group("constants of imdb_wiki_gpu.ipynb").add_argument
     add(
         "--vary",

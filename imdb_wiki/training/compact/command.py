@@ -11,6 +11,7 @@ from imdb_wiki.command import (
     OneLineParser,
     add_folders_argument,
     add_left_out_argument,
+    add_run_dir_argument,
     says_errors_in_one_line,
     tell,
 )
@@ -32,13 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument_group("data and result").add_argument
     add_folders_argument(add)
-    add(
-        "--run_dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder that the training writes to; at the end it holds model.keras",
-    )
+    add_run_dir_argument(add, "that the training writes to; at the end it holds model.keras")
     add_left_out_argument(add)
     add_recipe_arguments(parser)
     options = vars(parser.parse_args(arguments))
