@@ -80,6 +80,12 @@ def read_split(
     return without_listed(frame, split, left_out) if left_out else frame
 
 
+def read_splits(prepared_dirs: Sequence[str | PathLike]) -> dict[str, pd.DataFrame]:
+    """Reads all splits that are there, as `read_split` does with `incomplete`."""
+    names = splits_of(prepared_dirs)
+    return {name: read_split(prepared_dirs, name, incomplete=True) for name in names}
+
+
 def write_linked_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> None:
     """Writes a prepared folder of faces of others, with links to their crops.
 

@@ -5,8 +5,6 @@ As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --o
 
 import dataclasses
 import json
-from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,38 +94,36 @@ def interval_constants_of(
         if constants is None:
             raise InputError(f"{description_path} holds no constants of an age interval")
         return constants
-    return calibrate_on_validation(model, prepared_dirs, batch_size, flip_averaging=flip_averaging)
+    from imdb_wiki.pipeline import read_split
+
+    frame = read_split(prepared_dirs, "val", incomplete=True)
+    return calibrate_on_validation(model, frame, batch_size, flip_averaging=flip_averaging)
 
 
 def calibrate_on_validation(
     model: "keras.Model",
-    prepared_dirs: Sequence[str | PathLike],
+    frame: pd.DataFrame,
     batch_size: int = 64,
     coverage: float = COVERAGE,
     flip_averaging: bool = False,
-    left_out: str | PathLike = "",
 ) -> dict:
-    """Finds the age intervals' constants on validation splits, pooled.
+    """Finds the age intervals' constants on validation faces.
 
     Faces whose age is a range count only if there are no others, those without an age never.
 
     Args:
         model: A model that answers an `age_distribution`.
-        prepared_dirs: Folders of `imdb_wiki_preparation.py`.
+        frame: Their rows, of `read_split`.
         batch_size: Images a step.
         coverage: Share of true ages that the intervals are meant to contain.
         flip_averaging: As for `predict`.
-        left_out: A list of faces that are not read, as for `read_split`; "" for none.
 
     Returns:
         Constants of `intervals.calibrate`.
 
     Raises:
-        InputError: The validation splits are too small.
+        InputError: They are too few.
     """
-    from imdb_wiki.pipeline import read_split
-
-    frame = read_split(prepared_dirs, "val", incomplete=True, left_out=left_out)
     exact = frame[frame["age"].notna()]
     frame = exact if len(exact) else ranges_in(frame)
     if frame.empty:

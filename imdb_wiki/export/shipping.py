@@ -10,8 +10,6 @@ with it, `imdb_wiki_preparation.py --split_file` makes the same splits on any ma
 
 import json
 import platform
-from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +27,7 @@ from imdb_wiki.terminal import print_anywhere
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
 SPLIT_LIST_KIND = Kind("list of the faces of a split", (b'"val": [', b'"test": ['))
 # How a face must be cut out for the network: as in UTKFace. Of the two framings that it was trained
@@ -61,12 +60,14 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     """
     recipe, model_path = _look_first(run_dir, prepared_dirs, output), run_dir / MODEL_FILE
     from imdb_wiki.networks import tasks_of
+    from imdb_wiki.split_tables import read_splits
 
     model = load_model(model_path)
     if "age_distribution" not in model.output and "age" in tasks_of(model):
         raise InputError(f"{model_path} answers no age_distribution")
     refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
-    card, files = model_files(model, recipe, prepared_dirs, output, coverage=coverage)
+    frames = read_splits(prepared_dirs)
+    card, files = model_files(model, recipe, frames, frames["val"], output, coverage=coverage)
     write_together(files)
     return card
 
@@ -74,44 +75,41 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
 def model_files(
     model: "keras.Model",
     training: dict,
-    prepared_dirs: Sequence[str | PathLike],
+    frames: dict[str, "pd.DataFrame"],
+    val_frame: "pd.DataFrame",
     output: Path,
     framing: dict | None = None,
     start_from: Path | None = None,
     coverage: float = COVERAGE,
-    left_out: str | PathLike = "",
 ) -> tuple[dict, dict[Path, str | bytes]]:
     """Makes the content of a model's three files.
 
     Args:
         model: A network with a distribution of ages, or for genders only.
         training: What decided its training, with `data`, the folders.
-        prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
+        frames: Rows of `read_split` by split: which faces it has not learnt from is listed.
+        val_frame: Those that calibrate the age intervals.
         output: Path of the files without their ending.
         framing: How faces are cut for it; None: as in UTKFace.
         start_from: The network that the training has started from: what that has not learnt and
             this training neither, stays listed.
         coverage: Share of true ages that the intervals are meant to hold.
-        left_out: A list of faces that calibrate nothing, as for `read_split`; "" for none.
 
     Returns:
         The content of the `.json`, and of all three files by path.
 
     Raises:
-        InputError: The validation splits are too small.
+        InputError: The faces that calibrate are too few.
     """
     import keras
 
     from imdb_wiki.evaluation.evaluate import calibrate_on_validation
     from imdb_wiki.networks import tasks_of
-    from imdb_wiki.pipeline import read_split, splits_of
     from imdb_wiki.split_lists import list_beside, split_list_text
 
     interval = None  # without ages there is none
     if "age" in tasks_of(model):
-        interval = calibrate_on_validation(
-            model, prepared_dirs, coverage=coverage, left_out=left_out
-        )
+        interval = calibrate_on_validation(model, val_frame, coverage=coverage)
     card = {
         "name": output.name,
         "network": model.name,
@@ -124,10 +122,6 @@ def model_files(
         "age_interval": interval,
         "training": training | {"data": [Path(folder).name for folder in training["data"]]},
         "versions": {"python": platform.python_version(), "keras": keras.__version__},
-    }
-    frames = {
-        split: read_split(prepared_dirs, split, incomplete=True)
-        for split in splits_of(prepared_dirs)
     }
     older = list_beside(start_from) if start_from else None
     weights, description_path, list_path = model_paths(output)

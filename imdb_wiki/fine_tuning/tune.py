@@ -32,6 +32,7 @@ from imdb_wiki.models.files import load_model
 from imdb_wiki.networks import NETWORKS, tasks_of
 from imdb_wiki.pipeline import has_labels_of, make_dataset, named_broken_images, read_split
 from imdb_wiki.processes import is_first
+from imdb_wiki.split_tables import read_splits, without_listed
 from imdb_wiki.training.compact.batches import labelled
 from imdb_wiki.training.compact.network import mean_of_weights
 from imdb_wiki.training.compact.recipe import Recipe
@@ -88,10 +89,10 @@ def fine_tune(
     share_batches()
     with computing_alone():
         old = load_model(start_from)
-    frames = {
-        split: read_split(prepared_dirs, split, incomplete=True, left_out=left_out)
-        for split in ("train", "val")
-    }
+    every = read_splits(prepared_dirs)
+    frames = {split: every[split] for split in ("train", "val")}
+    if left_out:
+        frames = {split: without_listed(rows, split, left_out) for split, rows in frames.items()}
     tasks = tuple(
         task
         for task in tasks_of(old)
@@ -146,9 +147,7 @@ def fine_tune(
         report["changes"][place]["count"] = len(frame)
     facts = {"data": [str(folder) for folder in prepared_dirs], **dataclasses.asdict(recipe)}
     facts["start_share"] = share
-    _, files = model_files(
-        network, facts, prepared_dirs, output, framing, start_from, left_out=left_out
-    )
+    _, files = model_files(network, facts, every, frames["val"], output, framing, start_from)
     # First the report: after a kill in between it says that the other files may be replaced.
     write_together({run_dir / REPORT_FILE: json.dumps(report, indent=1) + "\n", **files})
     return report

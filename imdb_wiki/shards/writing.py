@@ -33,8 +33,7 @@ from imdb_wiki.split_tables import (
     digest_of_images,
     has_plain_labels,
     labels_and_known,
-    read_split,
-    splits_of,
+    read_splits,
 )
 
 _WHOLE_NUMBERS = ("age", "gender", "age_low", "age_high")
@@ -73,7 +72,7 @@ def write_shards(
     except ImportError as error:
         raise InputError(PACKAGE_MISSING) from error
     folders = [str(folder) for folder in prepared_dirs]
-    frames = {name: read_split(folders, name, incomplete=True) for name in splits_of(folders)}
+    frames = read_splits(folders)
     wanted = {
         "rows": {name: _digest(frame) for name, frame in frames.items()},
         "images": {name: digest_of_images(frame) for name, frame in frames.items()},

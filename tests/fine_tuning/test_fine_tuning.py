@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from imdb_wiki import split_tables
 from imdb_wiki.fine_tuning.command import main
 from imdb_wiki.fine_tuning.defaults import Choices, recipe_for
 from imdb_wiki.fine_tuning.text import report_lines
@@ -50,13 +52,27 @@ def start(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tuned(prepared_dir, start, tmp_path_factory):
+def tables_read():
+    """The splits of all tables that the training of `tuned` has read."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def tuned(prepared_dir, start, tables_read, tmp_path_factory):
     """A training that has learnt something, since the start has learnt nothing."""
     run_dir = tmp_path_factory.mktemp("run") / "tuned"
     arguments = ["--start_from", start, "--epochs", 3, "--learning_rate", 0.01]
-    done = ran(main, prepared_dir, "--run_dir", run_dir, "--old_dirs", prepared_dir, *arguments)
+    read = split_tables._read_one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split_tables, "_read_one", lambda *of: tables_read.append(of[1]) or read(*of))
+        done = ran(main, prepared_dir, "--run_dir", run_dir, "--old_dirs", prepared_dir, *arguments)
     assert done.returncode == 0, done.stderr
     return done, run_dir
+
+
+def test_a_table_is_read_by_the_training_and_once_by_the_rest(tuned, tables_read):
+    # Of half a million rows each reading takes seconds. --old_dirs adds one of val.
+    assert Counter(tables_read) == {"train": 2, "val": 3, "test": 1}
 
 
 def test_the_result_is_used_like_the_network_before(tuned, start, prepared_dir):
@@ -167,11 +183,12 @@ def test_few_faces_get_more_epochs():
         ("a file is there", "is there and no result of a fine-tuning"),
         ("no folder", "holds no val.csv"),
         ("no labels", "no task is left to learn"),
-        ("too few", "cannot calibrate"),
+        ("7 left out", "cannot calibrate"),
+        ("12 left out", "leaves no face of the val split"),
     ],
 )
 def test_what_is_wrong_is_one_line(start, tmp_path, change, said):
-    folder = write_prepared(tmp_path / "p", {"train": 8, "val": 5 if change == "too few" else 12})
+    folder = write_prepared(tmp_path / "p", {"train": 8, "val": 12})
     model, run_dir = Path(shutil.copytree(start.parent, tmp_path / "s")) / "old.keras", "run"
     if change == "no json":
         model.with_suffix(".json").unlink()
@@ -189,4 +206,8 @@ def test_what_is_wrong_is_one_line(start, tmp_path, change, said):
             folder / "val.csv", index=False
         )
     arguments = [folder, "--run_dir", tmp_path / run_dir, "--start_from", model, "--epochs", 1]
+    if change.endswith("left out"):
+        listed = read_split(folder, "val")[["filename", "source"]].head(int(change.split()[0]))
+        listed.assign(wrong_probability=1).to_csv(tmp_path / "list.csv", index=False)
+        arguments += ["--left_out", tmp_path / "list.csv"]
     assert_one_line(ran(main, *arguments), said)
