@@ -14,7 +14,7 @@ import pytest
 import imdb_wiki_predict
 from imdb_wiki.faces import detection
 from imdb_wiki.models.intervals import age_interval
-from imdb_wiki.prediction import answering, faces, footage
+from imdb_wiki.prediction import answering, drawn_video, faces, footage
 from imdb_wiki.prediction.output import COLUMNS
 from imdb_wiki.prediction.video_output import VIDEO_COLUMNS
 from tests.conftest import REPOSITORY
@@ -144,6 +144,28 @@ def test_the_drawn_video_has_the_frames_the_speed_and_the_size_of_the_other(run,
         assert columns.min() == pytest.approx(40 + 2 * k, abs=4)
         assert columns.max() == pytest.approx(80 + 2 * k, abs=4)
         assert changed[:, :250].sum() == changed.sum()  # and its label
+
+
+@pytest.mark.parametrize("task", ["age", "gender"])
+def test_a_network_for_one_task_draws_no_other_answer(run, monkeypatch, task):
+    outputs = {"age": ("age_years", "age_distribution"), "gender": ("gender",)}[task]
+    constants = films.CONSTANTS if task == "age" else None
+    model = faces.Predictor(
+        lambda images: {name: films.answer(images)[name] for name in outputs},
+        *(32, films.PREDICTOR.framing, constants),
+    )
+    monkeypatch.setattr(faces, "load_predictor", lambda path, margin: model)
+    texts, draw = set(), drawn_video.draw_faces
+    monkeypatch.setattr(
+        drawn_video, "draw_faces", lambda *of: texts.update(map(tuple, of[2])) or draw(*of)
+    )
+    film(Path("a.mp4"), [frame((RED, 100, 100), size=(640, 480))] * 5)
+    code, lines, errors = run("a.mp4", "--output_dir", "drawn", "--csv", "a.csv")
+    assert (code, errors) == (0, []) and "None" not in lines[1]
+    assert texts == {("1: 30 years (28–32)",) if task == "age" else ("1: female 90%",)}
+    (row,) = rows_of("a.csv")
+    assert (row["age_years"], row["gender"]) == (("30.0", "") if task == "age" else ("", "female"))
+    assert len(read_film(Path("drawn/a.mp4"))[0]) == 5
 
 
 def test_faces_are_searched_for_eight_times_a_second_whatever_the_rate(run, monkeypatch):
