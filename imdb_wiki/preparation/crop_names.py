@@ -41,4 +41,8 @@ def _safe_stems(names: pd.Series) -> pd.Series:
 def leads_outside(sources: pd.Series) -> pd.Series:
     """Which photos' paths lead out of the data set's folder, `(rows,)` of `(rows,)` texts."""
     paths = sources.str.replace("\\", "/", regex=False)
+    # All together first: hardly any set has one, and half a million searches take a second.
+    together = "\n" + "\n".join(paths)
+    if not any(sign in together for sign in ("\n/", ":", "..", "\0")):
+        return pd.Series(False, index=sources.index)
     return paths.str.contains(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|\x00", regex=True)

