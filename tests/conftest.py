@@ -1,10 +1,15 @@
 """What several test files share."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+# NumPy and SciPy read this when they are imported. Their threads wait for the next small product
+# by turning round and round: it takes more than half of an audit's processor time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
