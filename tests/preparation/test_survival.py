@@ -17,6 +17,9 @@ from tests.conftest import REPOSITORY, preparation_command, run_preparation
 from tests.preparation.originals import people, photo, write_original
 from tests.shared import assert_one_line, ended
 
+# What is killed is a process with workers of its own; what goes on, goes on in this one.
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
@@ -30,7 +33,7 @@ def original(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(original, tmp_path_factory) -> dict[str, bytes]:
+def undisturbed(original, in_this_process, tmp_path_factory) -> dict[str, bytes]:
     """What a run that nothing disturbs leaves."""
     output_dir = tmp_path_factory.mktemp("undisturbed") / "out"
     run = run_preparation(*arguments(original, output_dir))
@@ -245,7 +248,7 @@ def test_a_full_disk_is_said_and_the_run_continues_once_there_is_room(
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("a small file system can be mounted by root only")
     try:
-        full = run_preparation(*arguments(original, disk / "out"))
+        full = ended(start(original, disk / "out"))
         named = re.escape(f"error: {disk}/out/.preparing/")
         expected = named + r"\S+: No space left on device; the same command continues"
         assert_one_line(full, re.compile(f"^{expected}$"))
