@@ -17,11 +17,11 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.split_lists import listed_name_digests, read_split_list
 from tests.prepared import write_prepared
-from tests.shared import assert_one_line, files_of_at_most, ran
+from tests.shared import LEAST_COMPACT, assert_one_line, files_of_at_most, ran
 
 
 def tiny_cnn(side: int):
-    return compact_cnn(side, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+    return compact_cnn(side, **LEAST_COMPACT)
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,9 @@ from imdb_wiki.pipeline import read_split
 from imdb_wiki.prediction import load_predictor
 from imdb_wiki.split_lists import list_beside, listed_name_digests
 from tests.prepared import take_labels_away, write_prepared
-from tests.shared import assert_one_line, ran, write_description
+from tests.shared import LEAST_COMPACT, assert_one_line, ran, write_description
 
-tiny_cnn = partial(compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+tiny_cnn = partial(compact_cnn, **LEAST_COMPACT)
 
 
 @pytest.fixture(scope="module", autouse=True)

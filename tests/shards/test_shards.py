@@ -24,7 +24,7 @@ from imdb_wiki.shards.command import main
 from imdb_wiki.shards.reading import named_broken_shards, shard_batches
 from tests.conftest import REPOSITORY
 from tests.prepared import take_labels_away, write_prepared
-from tests.shared import assert_one_line, ran
+from tests.shared import LEAST_COMPACT, assert_one_line, ran
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_network_trains_on_them(shards):
     from imdb_wiki.training.compact.train import compile_compact
 
     recipe = Recipe(image_size=32, source_size=32, epochs=2, warm_up_epochs=1)
-    network = compact_cnn(32, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+    network = compact_cnn(32, **LEAST_COMPACT)
     compile_compact(network, recipe, 8)
     batches = shard_batches(shards, "train", 32, 16, training=True)
     batches = batches.map(lambda images, labels: (images, with_targets(labels, recipe)))

@@ -30,7 +30,7 @@ from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from imdb_wiki.training.ranges import of_ranges
 from tests.prepared import take_labels_away, write_prepared
-from tests.shared import SMALL
+from tests.shared import LEAST_COMPACT, SMALL
 
 COMPACT = Recipe(
     image_size=32, first_image_size=32, source_size=32, batch_size=6, epochs=2, warm_up_epochs=1
@@ -39,7 +39,7 @@ COMPACT = Recipe(
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_network():
-    tiny = partial(compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+    tiny = partial(compact_cnn, **LEAST_COMPACT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compact, "compact_cnn", tiny)
         yield
