@@ -120,9 +120,10 @@ def fine_tune(
     trained = train_compact(prepared_dirs, run_dir / TRAINING_DIR, recipe, verbose, left_out)
     if not is_first():
         return {}
-    losses = _losses_by_share(trained, old, frames["val"], recipe)
+    network = keras.models.clone_model(trained)
+    losses = _losses_by_share(network, trained, old, frames["val"], recipe)
     share = min(losses, key=lambda share: (losses[share], -share))
-    network = _mean_of(trained, old, share)
+    network.set_weights(mean_of_weights(trained, old, share))
     report: dict[str, Any] = {
         "start_from": str(start_from),
         "data": [str(folder) for folder in prepared_dirs],
@@ -173,9 +174,17 @@ def framing_of(model_path: Path) -> dict:
 
 
 def _losses_by_share(
-    trained: keras.Model, old: keras.Model, val_frame: pd.DataFrame, recipe: Recipe
+    network: keras.Model,
+    trained: keras.Model,
+    old: keras.Model,
+    val_frame: pd.DataFrame,
+    recipe: Recipe,
 ) -> dict[float, float]:
-    """The training's loss on validation faces, for each share of the old weights."""
+    """The training's loss on validation faces, for each share of the old weights.
+
+    They are measured with `network`, one after the other: a network of its own for each would be
+    compiled anew.
+    """
     losses = {}
     batches = make_dataset(
         val_frame,
@@ -184,19 +193,11 @@ def _losses_by_share(
         devices=devices_of(trained),
         tasks=recipe.tasks,
     )
+    batches = batches.map(partial(labelled, recipe))
+    compile_compact(network, recipe, 1)
     for share in START_SHARES:
-        network = _mean_of(trained, old, share)
-        compile_compact(network, recipe, 1)
+        network.set_weights(mean_of_weights(trained, old, share))
         with named_broken_images(val_frame):
-            measured = network.evaluate(
-                batches.map(partial(labelled, recipe)), verbose=0, return_dict=True
-            )
+            measured = network.evaluate(batches, verbose=0, return_dict=True)
         losses[share] = float(measured["loss"])
     return losses
-
-
-def _mean_of(trained: keras.Model, old: keras.Model, share: float) -> keras.Model:
-    """A network whose weights are a mean: `share` of the old ones, the rest of the trained ones."""
-    network = keras.models.clone_model(trained)
-    network.set_weights(mean_of_weights(trained, old, share))
-    return network
