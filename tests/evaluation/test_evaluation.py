@@ -110,11 +110,6 @@ def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_pat
     assert predictions["age_years"] == pytest.approx(frame["age"].to_numpy(), abs=2)
 
 
-def evaluation_command(*arguments):
-    command = [sys.executable, "-m", "imdb_wiki.evaluation", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
@@ -129,14 +124,16 @@ def test_the_command_replaces_nobody_elses_file(prepared_dir, model_path, tmp_pa
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("day,distance_km\nMonday,8\n")
-    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path)
+    done = ran(command.main, model_path, prepared_dir, "--output_dir", tmp_path)
     assert_one_line(done, str(path))
     assert path.read_text() == "day,distance_km\nMonday,8\n"
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
 
 
 def test_the_command_writes_metrics_predictions_and_figures(prepared_dir, model_path, tmp_path):
-    done = evaluation_command(model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 3)
+    arguments = (model_path, prepared_dir, "--output_dir", tmp_path, "--batch_size", 3)
+    words = [sys.executable, "-m", "imdb_wiki.evaluation", *map(str, arguments)]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "7 images" in done.stdout
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -172,7 +169,6 @@ def test_a_split_that_the_model_has_partly_learnt_is_said_to_be_one(
 def test_a_missing_model_ends_the_command(prepared_dir, tmp_path):
     arguments = (tmp_path / "no.keras", prepared_dir, "--output_dir", tmp_path)
     assert_one_line(ran(command.main, *arguments), "no such model")
-    assert_one_line(evaluation_command(*arguments), "no such model")
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", "a zip"])

@@ -1,8 +1,6 @@
 import json
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -390,8 +388,7 @@ def test_a_model_that_is_not_square_is_refused(tmp_path):
 def test_the_command_says_one_line_about_what_is_no_model(tmp_path):
     path = tmp_path / "no.keras"
     path.write_text("This is a text.", encoding="utf-8")
-    command = [sys.executable, "-m", "imdb_wiki.export", str(path), "--to", "litert"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    done = ran(command.main, path, "--to", "litert")
     assert_one_line(done, "no.keras is not a saved Keras model")
     assert done.stdout == ""
 
