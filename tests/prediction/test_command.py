@@ -646,6 +646,7 @@ def test_the_script_runs_by_itself_and_says_nothing_else(model_path, portrait, t
     assert done.stdout.count(b"\n") == 2
 
 
+@pytest.mark.long  # `tests/test_command.py` has what every command does then
 def test_a_reader_that_has_seen_enough_ends_the_run(model_path, portrait, tmp_path):
     for number in range(3):
         portrait.save(tmp_path / f"{number}.png")

@@ -17,7 +17,7 @@ from imdb_wiki.sweep.notebook import TrialError, execute
 from tests.conftest import REPOSITORY
 from tests.documents import check
 from tests.prepared import write_prepared
-from tests.shared import assert_one_line, ended, ran
+from tests.shared import assert_one_line, ran
 
 LIST = "AGE_FILTERS=[8,16],[16,32]"
 
@@ -252,17 +252,17 @@ def test_killed_it_goes_on_with_the_notebook_itself(prepared_dir, tmp_path):
     """A real kill, then a real training."""
     run_dir = tmp_path / "run"
     network = ("TASKS=[age]", "AGE_FILTERS=[4]", "AGE_LAST_FILTERS=[4]")
+    arguments = ["--vary", "IMAGE_SIZE=12,16", "--trials", "1"]
+    arguments += ["--set", "EPOCHS=1", "DENSE_UNITS=8", *network]
     words = [sys.executable, "-m", "imdb_wiki", "sweep", str(prepared_dir)]
-    words += ["--run_dir", str(run_dir), "--vary", "IMAGE_SIZE=12,16", "--trials", "1"]
-    words += ["--set", "EPOCHS=1", "DENSE_UNITS=8", *network]
+    words += ["--run_dir", str(run_dir), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, cwd=REPOSITORY, **pipes) as process:
         while not (run_dir / "trials/001/.lock").exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
-    with subprocess.Popen(words, cwd=REPOSITORY, **pipes) as process:
-        done = ended(process, 300)
+    done = sweep(prepared_dir, run_dir, *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"table and picture: {run_dir}/trials.csv, {run_dir}/sweep.png\n"
     (row,) = pd.read_csv(run_dir / "trials.csv").itertuples()
