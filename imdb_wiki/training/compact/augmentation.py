@@ -48,6 +48,7 @@ class Chance:
         return drawn[self.share.index * self.count :][: self.count]
 
 
+@tf.function(autograph=False)  # traced once, not in each epoch anew
 def augment(
     images: tf.Tensor,
     size: int,
