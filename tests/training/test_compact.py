@@ -38,7 +38,7 @@ from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
-from tests.shared import assert_one_line, ran
+from tests.shared import LEAST_COMPACT, assert_one_line, ran
 
 SMALL = Recipe(
     image_size=48,
@@ -52,7 +52,7 @@ SMALL = Recipe(
 
 
 # The very same code with few filters: what these tests wait for is TensorFlow tracing layers.
-tiny_cnn = partial(compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+tiny_cnn = partial(compact_cnn, **LEAST_COMPACT)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -239,7 +239,7 @@ def test_a_teacher_has_its_share_of_gender_labels():
 
 
 def test_another_network_may_teach_one_that_starts_from_nothing(prepared_dir, tmp_path):
-    teacher = compact_cnn(40, stem_filters=6, stage_filters=(12, 8), stage_blocks=(1, 1))
+    teacher = tiny_cnn(40, stem_filters=6)
     save_model(teacher, tmp_path / "teacher.keras")
     recipe = replace(
         SMALL,
@@ -255,7 +255,7 @@ def test_another_network_may_teach_one_that_starts_from_nothing(prepared_dir, tm
     taught, answers = np.load(tmp_path / "run" / "teacher.npy"), predict(teacher, frame)
     assert taught[:, :-1] == pytest.approx(answers["age_distribution"], abs=1e-5)
     assert taught[:, -1] == pytest.approx(answers["gender"][:, 1], abs=1e-5)
-    save_model(compact_cnn(40, tasks=("age",)), tmp_path / "teacher.keras")
+    save_model(tiny_cnn(40, tasks=("age",)), tmp_path / "teacher.keras")
     with pytest.raises(InputError, match=r"teacher\.keras teaches no gender"):
         train_compact([prepared_dir], tmp_path / "other", recipe, verbose=0)
 
@@ -325,7 +325,7 @@ def test_a_second_training_may_end_with_the_mean_of_both(prepared_dir, whole, tm
 
 
 def test_a_training_cannot_start_from_another_kind_of_network(prepared_dir, tmp_path):
-    save_model(tiny_cnn(48, stage_filters=(16,)), tmp_path / "first.keras")
+    save_model(tiny_cnn(48, stage_filters=(16,), stage_blocks=(1,)), tmp_path / "first.keras")
     recipe = replace(SMALL, start_from=str(tmp_path / "first.keras"))
     with pytest.raises(InputError, match="not a compact_cnn of this recipe"):
         train_compact([prepared_dir], tmp_path / "run", recipe, verbose=0)
