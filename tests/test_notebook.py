@@ -30,6 +30,12 @@ EVALUATION_FIGURES = [
 ]
 
 
+# The notebook has no constants for the compact network's size.
+TINY_NETWORK = """from functools import partial
+from imdb_wiki.networks import compact
+compact.compact_cnn = partial(
+    compact.compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,)
+)"""
 SUSPECTS = 4  # training faces of each folder whose labels the audit suspects
 
 
@@ -86,6 +92,10 @@ def small(tmp_path_factory):
         "RUN_DIR": str(folder / "run"),
         "RESULTS_CSV": str(folder / "results.csv"),
         "IMAGE_SIZE": 32,
+        "AGE_FILTERS": [4],
+        "AGE_LAST_FILTERS": [8],
+        "GENDER_FILTERS": [4],
+        "DENSE_UNITS": 8,
         "EPOCHS": 2,
         "EARLY_STOPPING_PATIENCE": 2,
         "COMPACT_MODEL": "",
@@ -94,22 +104,35 @@ def small(tmp_path_factory):
     }
 
 
+def with_constants(chosen: dict):
+    """The notebook as papermill runs it, but for the size of the compact network."""
+    chosen_notebook = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), chosen)
+    chosen_notebook.cells.insert(
+        constants_cell(chosen_notebook), nbformat.v4.new_code_cell(TINY_NETWORK)
+    )
+    return chosen_notebook
+
+
+def execute(cells) -> None:
+    client = nbclient.NotebookClient(
+        cells, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(REPOSITORY)}}
+    )
+    client.execute()
+
+
 @pytest.fixture(scope="module")
 def executed(notebook, small):
     """Run as papermill runs it; then edited, and run again from the constants cell."""
     folder, chosen = small
-    first = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), chosen)
+    first = with_constants(chosen)
     edited = {"SEED": 1, "READ_TEST_SPLIT": True, "COMPACT_MODEL": "models/compact.keras"}
     edited["AUDIT_DIR"] = str(folder / "audit")
-    second = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), {**chosen, **edited})
+    second = with_constants({**chosen, **edited})
     again = second.cells[constants_cell(second) :]
     for number, cell in enumerate(again):
         cell["id"] = f"again-{number}"
     both = nbformat.v4.new_notebook(cells=first.cells + again, metadata=notebook.metadata)
-    client = nbclient.NotebookClient(
-        both, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(REPOSITORY)}}
-    )
-    client.execute()
+    execute(both)
     nbformat.write(both, folder / "executed.ipynb")
     return both.cells[: len(first.cells)], both.cells[len(first.cells) :]
 
@@ -227,13 +250,9 @@ def test_one_task_ranges_and_missing_labels_run_through(small, tmp_path, task):
         "PREPARED_DIRS": str(prepared),
         "RUN_DIR": str(tmp_path / "run"),
         "RESULTS_CSV": str(tmp_path / "results.csv"),
-        "READ_TEST_SPLIT": True,
     }
-    cells = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), chosen)
-    client = nbclient.NotebookClient(
-        cells, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(REPOSITORY)}}
-    )
-    client.execute()
+    cells = with_constants(chosen)
+    execute(cells)
     shown = text_of(cells.cells)
     (answered,) = re.findall(r"answered: (.*)", shown)
     assert ("years" in answered) == (task == "age") and ("male" in answered) == (task == "gender")
@@ -241,7 +260,7 @@ def test_one_task_ranges_and_missing_labels_run_through(small, tmp_path, task):
         "age": {"predicted_against_true", "age_ranges", "cumulative_score"},
         "gender": {"reliability", "gender_confusion"},
     }
-    kept = {path.stem for path in (tmp_path / "run/figures").glob("*.png")}
+    kept = {path.stem for path in (tmp_path / "run/validation/figures").glob("*.png")}
     assert kept >= of_task[task] | {"error_by_group", "best_and_worst_faces"}
     assert not kept & of_task[{"age": "gender", "gender": "age"}[task]]
     measured = {"age": "age_bin_accuracy", "gender": "gender_accuracy"}
