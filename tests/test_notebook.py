@@ -5,6 +5,8 @@ import base64
 import io
 import json
 import re
+from pathlib import Path
+from typing import NamedTuple
 
 import nbclient
 import nbformat
@@ -36,6 +38,17 @@ from imdb_wiki.networks import compact
 compact.compact_cnn = partial(
     compact.compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,)
 )"""
+
+
+class Executed(NamedTuple):
+    """What a kernel has run: the cells with their outputs, each time."""
+
+    first: list
+    second: list
+    age: list  # for the age alone
+    age_dir: Path
+
+
 SUSPECTS = 4  # training faces of each folder whose labels the audit suspects
 
 
@@ -120,21 +133,38 @@ def execute(cells) -> None:
     client.execute()
 
 
+def one_task(task: str, small, folder) -> dict:
+    """Constants of a network for one task, on faces of which some labels are missing."""
+    counts = {"train": 24, "val": 36, "test": 11}
+    return small[1] | {
+        "TASKS": [task],
+        "PREPARED_DIRS": str(take_labels_away(write_prepared(folder / "some", counts))),
+        "RUN_DIR": str(folder / "run"),
+        "RESULTS_CSV": str(folder / "results.csv"),
+    }
+
+
 @pytest.fixture(scope="module")
-def executed(notebook, small):
-    """Run as papermill runs it; then edited, and run again from the constants cell."""
+def executed(notebook, small, tmp_path_factory):
+    """Run as papermill runs it; then edited twice, and run again from the constants cell."""
     folder, chosen = small
-    first = with_constants(chosen)
     edited = {"SEED": 1, "READ_TEST_SPLIT": True, "COMPACT_MODEL": "models/compact.keras"}
     edited["AUDIT_DIR"] = str(folder / "audit")
-    second = with_constants({**chosen, **edited})
-    again = second.cells[constants_cell(second) :]
-    for number, cell in enumerate(again):
-        cell["id"] = f"again-{number}"
-    both = nbformat.v4.new_notebook(cells=first.cells + again, metadata=notebook.metadata)
-    execute(both)
-    nbformat.write(both, folder / "executed.ipynb")
-    return both.cells[: len(first.cells)], both.cells[len(first.cells) :]
+    parts = [with_constants(chosen).cells]
+    age_dir = tmp_path_factory.mktemp("age")
+    for name, constants in {
+        "again": {**chosen, **edited},
+        "age": one_task("age", small, age_dir),
+    }.items():
+        whole = with_constants(constants)
+        parts.append(whole.cells[constants_cell(whole) :])
+        for number, cell in enumerate(parts[-1]):
+            cell["id"] = f"{name}-{number}"
+    cells = [cell for part in parts for cell in part]
+    all_parts = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+    execute(all_parts)
+    nbformat.write(all_parts, folder / "executed.ipynb")
+    return Executed(*parts, age_dir)
 
 
 def outputs_of(cells) -> list:
@@ -155,7 +185,7 @@ def text_of(cells) -> str:
 
 
 def test_each_figure_is_shown_as_a_picture(executed, small):
-    first, second = executed
+    first, second, *_ = executed
     # Validation shows all figures of an evaluation, the compact network one, the test split all.
     shown = len(DATA_FIGURES) + len(["training_curves", "use", "compact"]) + len(EVALUATION_FIGURES)
     assert len(pictures(first)) == shown
@@ -172,13 +202,13 @@ def test_each_figure_is_shown_as_a_picture(executed, small):
 
 
 def test_no_cell_writes_to_standard_error(executed):
-    outputs = outputs_of([*executed[0], *executed[1]])
+    outputs = outputs_of([*executed.first, *executed.second, *executed.age])
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     assert "no GPU found" in text_of(executed[0]) or "computing on" in text_of(executed[0])
 
 
 def test_progress_is_stored_as_one_line_an_epoch(executed):
-    for cells in executed:
+    for cells in executed[:3]:
         (training,) = (c for c in cells if "history = training.train(" in c.source)
         lines = [line for line in text_of([training]).splitlines() if line]
         assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
@@ -228,7 +258,7 @@ def test_the_compact_network_is_trained_or_taken(executed, small):
 
 
 def test_an_audits_suspects_are_shown_and_left_out_of_a_second_training(executed, small):
-    first, second = (text_of(cells) for cells in executed)
+    first, second = (text_of(cells) for cells in executed[:2])
     assert "no audit: AUDIT_DIR names none" in first
     assert not (small[0] / "run/without_suspects").exists()
     assert f"{2 * SUSPECTS} of 48 training faces are suspects" in second
@@ -241,30 +271,31 @@ def test_an_audits_suspects_are_shown_and_left_out_of_a_second_training(executed
     assert re.search(r"age error +\d+\.\d\d years +\d+\.\d\d years +[+-]", second)
 
 
-@pytest.mark.parametrize("task", ["age", pytest.param("gender", marks=pytest.mark.long)])
-def test_one_task_ranges_and_missing_labels_run_through(small, tmp_path, task):
-    counts = {"train": 24, "val": 36, "test": 11}
-    prepared = take_labels_away(write_prepared(tmp_path / "some", counts))
-    chosen = small[1] | {
-        "TASKS": [task],
-        "PREPARED_DIRS": str(prepared),
-        "RUN_DIR": str(tmp_path / "run"),
-        "RESULTS_CSV": str(tmp_path / "results.csv"),
-    }
-    cells = with_constants(chosen)
-    execute(cells)
-    shown = text_of(cells.cells)
+@pytest.mark.long
+def test_the_gender_alone_ranges_and_missing_labels_run_through(small, tmp_path):
+    notebook = with_constants(one_task("gender", small, tmp_path))
+    execute(notebook)
+    assert_about("gender", notebook.cells, tmp_path)
+
+
+def test_the_age_alone_ranges_and_missing_labels_run_through(executed):
+    assert_about("age", executed.age, executed.age_dir)
+
+
+def assert_about(task: str, cells: list, folder: Path) -> None:
+    """What was shown and kept is about one task."""
+    shown = text_of(cells)
     (answered,) = re.findall(r"answered: (.*)", shown)
     assert ("years" in answered) == (task == "age") and ("male" in answered) == (task == "gender")
     of_task = {
         "age": {"predicted_against_true", "age_ranges", "cumulative_score"},
         "gender": {"reliability", "gender_confusion"},
     }
-    kept = {path.stem for path in (tmp_path / "run/validation/figures").glob("*.png")}
+    kept = {path.stem for path in (folder / "run/validation/figures").glob("*.png")}
     assert kept >= of_task[task] | {"error_by_group", "best_and_worst_faces"}
     assert not kept & of_task[{"age": "gender", "gender": "age"}[task]]
     measured = {"age": "age_bin_accuracy", "gender": "gender_accuracy"}
-    table = pd.read_csv(tmp_path / "results.csv")
+    table = pd.read_csv(folder / "results.csv")
     assert [name for name, column in measured.items() if column in table] == [task]
 
 
