@@ -6,6 +6,7 @@ import pytest
 
 from imdb_wiki.datasets.dataset import Dataset
 from imdb_wiki.evaluation import groups, metrics
+from imdb_wiki.evaluation.comparison import changes
 from imdb_wiki.evaluation.groups import by_group, groups_of
 
 FRAME = pd.DataFrame({"age": [10, 20, 35, 39], "gender": [0, 1, 1, 0]})
@@ -331,3 +332,16 @@ def test_several_data_sets_may_have_a_race_label(monkeypatch):
 def test_the_genders_are_both_named_where_one_is_missing():
     men = pd.DataFrame({"age": [30, 40], "gender": [1, 1]})
     assert groups_of(men)["gender"].cat.categories.tolist() == ["female", "male"]
+
+
+def test_two_networks_are_compared_by_the_labels_that_are_known():
+    ages = {"age_low": [30, 20, np.nan], "age_high": [30, 29, np.nan]}  # exact, a range, unknown
+    frame = pd.DataFrame({**ages, "gender": [1, np.nan, 0]})
+    male = np.array([0.9, 0.9, 0.9])
+    before = {"age_years": np.array([34.0, 31, 99]), "gender": np.stack([1 - male, male], axis=1)}
+    after = {"age_years": np.array([33.0, 25, 0]), "gender": np.array([[0.1, 0.9]] * 2 + [[1, 0]])}
+    found = changes(frame, before, after)
+    assert found["age_error_years"][:2] == pytest.approx((3.0, 1.5))  # 4 and 2, 3 and 0
+    assert found["gender_accuracy"][:2] == pytest.approx((0.5, 1.0))
+    assert -2 <= found["age_error_years"].low <= -1.5 <= found["age_error_years"].high <= -1
+    assert list(changes(frame, before, {"age_years": after["age_years"]})) == ["age_error_years"]

@@ -138,15 +138,15 @@ def test_ranges_and_missing_labels_are_learnt_from_and_a_task_without_labels_is_
     start, tmp_path
 ):
     folder = take_labels_away(write_prepared(tmp_path / "some", {"train": 48, "val": 36}))
-    done = ran(main, folder, "--run_dir", tmp_path / "a", "--start_from", start, "--epochs", 1)
-    assert done.returncode == 0, done.stderr
+    old = take_labels_away(write_prepared(tmp_path / "old", {"train": 1, "val": 36}))
     for split in ("train", "val"):
         path = folder / f"{split}.csv"
         pd.read_csv(path).assign(gender="").to_csv(path, index=False)
-    done = ran(main, folder, "--run_dir", tmp_path / "b", "--start_from", start, "--epochs", 1)
+    arguments = ("--start_from", start, "--epochs", 1, "--old_dirs", old)
+    done = ran(main, folder, "--run_dir", tmp_path / "run", *arguments)
     assert done.returncode == 0, done.stderr
     assert "the network has no gender any more" in done.stdout
-    assert "gender" not in load_model(tmp_path / "b/model.keras").output
+    assert "gender" not in load_model(tmp_path / "run/model.keras").output
 
 
 def report(share, low, high, tasks=("age", "gender")):
@@ -183,7 +183,8 @@ def test_few_faces_get_more_epochs():
         ("a file is there", "is there and no result of a fine-tuning"),
         ("no folder", "holds no val.csv"),
         ("no labels", "no task is left to learn"),
-        ("7 left out", "cannot calibrate"),
+        # It trains before that: evaluate says the same.
+        pytest.param("7 left out", "cannot calibrate", marks=pytest.mark.long),
         ("12 left out", "leaves no face of the val split"),
     ],
 )
