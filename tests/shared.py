@@ -15,9 +15,9 @@ _PROGRESS = re.compile(r"\[\d\d:\d\d")  # in each state of a bar that tqdm write
 # The least two-branch network: what tests wait for is TensorFlow tracing layers.
 SMALL = {
     "image_size": 16,
-    "age_filters": (4, 4, 4),
-    "age_last_filters": (8, 8),
-    "gender_filters": (4, 4),
+    "age_filters": (4,),
+    "age_last_filters": (8,),
+    "gender_filters": (4,),
     "dense_units": 8,
 }
 

@@ -59,7 +59,7 @@ def test_the_branches_share_the_image_and_nothing_else(images):
     [
         ("image_size", (16, 24), "image", "output.shape", (None, 16, 24, 3)),
         ("age_filters", (5, 4), "age_1_conv", "filters", 5),
-        ("age_last_filters", (8, 9), "age_5_conv", "filters", 9),
+        ("age_last_filters", (8, 9), "age_3_conv", "filters", 9),
         ("gender_filters", (4, 6), "gender_2_conv", "filters", 6),
         ("kernel_size", 5, "gender_1_conv", "kernel_size", (5, 5)),
         ("pool_size", 1, "age_1_pool", "pool_size", (1, 1)),

@@ -20,7 +20,6 @@ from imdb_wiki.preparation.report import report_figure
 from imdb_wiki.preparation.rules import rule_names
 from tests.plots.looking import assert_readable, contrast_with_white, drawn_texts, rendered
 from tests.prepared import write_prepared
-from tests.shared import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def figures(frames, table):
     yield plots.rows_by_rule({"no_face": 18_016, "low_score": 0, "bad_age": 49}, kept=38_138)
     yield plots.training_curves(HISTORY, median_age_mae_years=13.1)
     yield from evaluation_plots.all_figures(table, tables).values()
-    yield diagrams.network_diagram(two_branch_cnn(**SMALL))
+    yield diagrams.network_diagram(two_branch_cnn(32))
     yield diagrams.process_diagram()
 
 
@@ -309,7 +308,7 @@ def test_the_confusion_counts_true_by_predicted(table):
 
 
 def test_the_diagram_reads_each_layer_from_the_model():
-    network = two_branch_cnn(**SMALL)
+    network = two_branch_cnn(32)
     parents = diagrams.layer_parents(network)
     assert parents["age_1_conv"] == parents["gender_1_conv"] == ["scaled"]
     assert parents["age_years"] == ["age_dense"]
