@@ -84,8 +84,7 @@ def test_the_same_bytes_come_from_the_archive_as_from_the_folder(folder_result, 
     ]
     write_archive(archive_path, members)
     run = run_preparation(
-        *("--photo_dir", archive_path, "--output_dir", tmp_path / "out", "--img_size", 32),
-        *("--workers", 2),
+        *("--photo_dir", archive_path, "--output_dir", tmp_path / "out", "--img_size", 32)
     )
     assert run.returncode == 0, run.stderr
     assert result(tmp_path / "out") == expected

@@ -460,7 +460,7 @@ def test_a_server_that_always_begins_anew_is_given_up(tmp_path):
         assert len(server.requests) <= 6
 
 
-def test_the_script_downloads_and_prepares_from_the_archive(tmp_path):
+def test_the_script_downloads_and_prepares_from_the_archive(tmp_path, in_this_process):
     write_original(tmp_path / "wiki_crop", people(20, 1), "wiki")
     with tarfile.open(tmp_path / "served.tar", "w") as archive:
         archive.add(tmp_path / "wiki_crop", "wiki_crop")

@@ -104,7 +104,7 @@ def test_hashes_are_those_of_imagehash_at_every_size(side, tmp_path):
         assert f"{value:016x}" == str(imagehash.phash(picture))
 
 
-def test_a_picture_under_several_people_is_in_one_split_or_rejected(tmp_path):
+def test_a_picture_under_several_people_is_in_one_split_or_rejected(tmp_path, in_this_process):
     rows = people(40, 1)
     for row in rows:
         row["gender"] = 1.0
@@ -133,14 +133,14 @@ def test_a_picture_under_several_people_is_in_one_split_or_rejected(tmp_path):
     assert len(set(split_of.values())) == 3
 
 
-def test_when_all_files_contradict_nothing_is_left_and_that_is_said(tmp_path):
+def test_when_all_files_contradict_nothing_is_left_and_that_is_said(tmp_path, in_this_process):
     rows = people(1, 1)
     mat_path = write_original(tmp_path / "imdb_crop", [*rows, rows[0] | {"photo_taken": 2001}])
     run = run_preparation("--db_path", mat_path, "--output_dir", tmp_path / "out")
     assert_one_line(run, "no image is left: contradicting_duplicate 2")
 
 
-def test_one_path_in_two_rows_is_kept_once_or_contradicts(tmp_path):
+def test_one_path_in_two_rows_is_kept_once_or_contradicts(tmp_path, in_this_process):
     rows = people(30, 1)
     again = [dict(rows[0]), rows[1] | {"photo_taken": 2001}]
     mat_path = write_original(tmp_path / "imdb_crop", rows + again)
