@@ -20,7 +20,7 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.networks.two_branch import two_branch_cnn
 from tests.conftest import REPOSITORY, run_preparation
 from tests.prepared import write_prepared
-from tests.shared import SMALL, assert_one_line, files_of_at_most, ran
+from tests.shared import LEAST_COMPACT, SMALL, assert_one_line, files_of_at_most, ran
 
 SIDE = 32
 CARD = {"name": "tiny", "framing": {"box": "chip"}}
@@ -307,7 +307,7 @@ def test_another_models_card_is_not_left_beside_an_export(model_path, tmp_path):
 
 
 def test_a_network_whose_answers_are_nan_is_said_to_be_so(tmp_path):
-    network = compact_cnn(SIDE, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+    network = compact_cnn(SIDE, **LEAST_COMPACT)
     network.set_weights([weights * np.nan for weights in network.get_weights()])
     path = tmp_path / "nan.keras"
     save_model(network, path)
