@@ -39,7 +39,8 @@ class Found:
     """What an audit found.
 
     Attributes:
-        log_odds: Of being wrong, (count,); they rank. NaN where there is no label.
+        log_odds: Of being wrong if each of `KINDS` has one label at least, (count,); they rank. NaN
+            where there is no label.
         wrong: Probability that the label is wrong, (count,).
         wrong_age: That its age is, (count,); NaN where unknown.
         wrong_gender: That its gender is, (count,); NaN where unknown.
@@ -216,13 +217,15 @@ def audit(evidence: Evidence, people: np.ndarray, seed: int = 0) -> Found:
     by_kind = _by_kind(evidence, likely)
     shares = _believed_shares(by_kind)
     has_age, has_gender = ~np.isnan(evidence.low), ~np.isnan(evidence.gender)
-    # One label of each kind at least: a plain contradiction is one, however rare its kind is.
-    weighted = by_kind * np.maximum(shares, 1 / len(evidence))
+    weighted = by_kind * shares
     _, other, age_only, gender_only = (weighted / weighted.sum(axis=1, keepdims=True)).T
     wrong = other + age_only + gender_only
-    with np.errstate(divide="ignore"):
-        log_odds = np.log(weighted[:, 1:].sum(axis=1)) - np.log(weighted[:, 0])
     unlabelled = ~has_age & ~has_gender
+    # For the order alone, each kind has one label at least: what contradicts plainly stands in
+    # front, however rare its kind is.
+    ranking = by_kind * np.maximum(shares, 1 / max(1, (~unlabelled).sum()))
+    with np.errstate(divide="ignore"):
+        log_odds = np.log(ranking[:, 1:].sum(axis=1)) - np.log(ranking[:, 0])
     return Found(
         np.where(unlabelled, np.nan, log_odds),
         np.where(unlabelled, np.nan, wrong),
