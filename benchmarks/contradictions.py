@@ -8,7 +8,6 @@ among its validation and test faces. Each group of identical files is ranked by 
 label, beside what as many labels drawn at random would have.
 """
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ import pandas as pd
 
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.errors import InputError
+from imdb_wiki.files import parse_json
 from imdb_wiki.fine_tuning.command import SHIPPED
 from imdb_wiki.tensorflow_start import start_tensorflow
 
@@ -49,11 +49,16 @@ def contradicting_photos(prepared_dir: Path, photo_dir: Path, crop_dir: Path) ->
     from imdb_wiki.preparation.rules import CONTRADICTING_DUPLICATE
     from imdb_wiki.preparation.settings import Settings
 
-    report = json.loads((prepared_dir / REPORT_NAME).read_text(encoding="utf-8"))
-    about = report["arguments"]
+    try:
+        about = parse_json((prepared_dir / REPORT_NAME).read_bytes())["arguments"]
+        size, quality, dataset = (about[name] for name in ("img_size", "jpeg_quality", "dataset"))
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{prepared_dir / REPORT_NAME}: not the report of a preparation") from None
+    if about.get("faces", "whole") == "detect":
+        raise InputError(f"{prepared_dir}: its faces were detected; whole photos are needed here")
     rejected = pd.read_csv(prepared_dir / "rejects.csv", keep_default_na=False)
     names = rejected.loc[rejected["rule"] == CONTRADICTING_DUPLICATE, "source"]
-    settings = Settings(output_dir=crop_dir, dataset=about["dataset"], photo_dir=photo_dir)
+    settings = Settings(output_dir=crop_dir, dataset=dataset, photo_dir=photo_dir)
     photos = open_photos(photo_dir)
     table = settings.source.read(photos, settings).rows
     table = table[table["source"].isin(names)].reset_index(drop=True)
@@ -61,9 +66,16 @@ def contradicting_photos(prepared_dir: Path, photo_dir: Path, crop_dir: Path) ->
         raise InputError(f"{prepared_dir}: no contradicting duplicates of {photo_dir}")
     table["crop_name"] = [f"{row}.jpg" for row in range(len(table))]
     jobs = list(photos.jobs(table[["source", "crop_name"]]))
-    outcomes = make_crops(jobs, crop_dir, about["img_size"], about["jpeg_quality"])
-    digests = pd.Series([outcome.digest for outcome in outcomes])
-    table["group"] = pd.factorize(digests)[0]
+    outcomes = make_crops(jobs, crop_dir, size, quality)
+    for outcome, source in zip(outcomes, table["source"], strict=True):
+        if outcome.rule:
+            raise InputError(f"{photo_dir}: {source}: {outcome.rule} {outcome.detail}")
+    table["digest"] = [outcome.digest for outcome in outcomes]
+    # A photo whose double is there no more contradicts nothing.
+    table = table[table["digest"].duplicated(keep=False)].reset_index(drop=True)
+    if table.empty:
+        raise InputError(f"{photo_dir}: no photo is there twice any more")
+    table["group"] = pd.factorize(table["digest"])[0]
     table["path"] = [str(crop_dir / name) for name in table["crop_name"]]
     return with_age_ranges(table)
 
