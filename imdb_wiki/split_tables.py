@@ -90,7 +90,7 @@ def write_linked_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> Non
     """Writes a prepared folder of faces of others, with links to their crops.
 
     Args:
-        folder: It is made; if an earlier call has made it, its links and these splits are replaced.
+        folder: It is made; what an earlier call has written there is replaced.
         frames: Rows of `read_split`, with `incomplete`, by the split that they become; all their
             columns are written but `path` and `folder`.
 
@@ -102,10 +102,15 @@ def write_linked_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> Non
         crops.unlink()
     crops.mkdir(parents=True, exist_ok=True)
     others = sorted({name for frame in frames.values() for name in frame["folder"]})
-    for number, other in enumerate(others):
-        link = crops / f"{number}"
-        link.unlink(missing_ok=True)
-        link.symlink_to((Path(other) / "crop").resolve())
+    for split in set(SPLIT_NAMES) - set(frames):
+        (folder / f"{split}.csv").unlink(missing_ok=True)
+    targets = {f"{number}": (Path(other) / "crop").resolve() for number, other in enumerate(others)}
+    for link in crops.iterdir():
+        if link.is_symlink() and targets.get(link.name) != link.resolve():
+            link.unlink()
+    for name, target in targets.items():
+        if not (crops / name).is_symlink():
+            (crops / name).symlink_to(target)
     for split, frame in frames.items():
         names = [
             f"{others.index(o)}/{name}" for o, name in frame[["folder", "filename"]].to_numpy()

@@ -235,10 +235,12 @@ def test_rows_of_several_folders_become_one_whose_crops_are_links(prepared_dir, 
     linked, same = tmp_path / "linked", ["age", "age_low", "age_high", "gender", "source"]
     linked.mkdir()
     (linked / "crop").symlink_to(prepared_dir / "crop")  # as if another program had made it
+    (linked / "test.csv").write_text("of an earlier call\n")
     for folders in (others, [*others[:1], prepared_dir]):
         frames = {split: read_split(folders, split, incomplete=True) for split in ("train", "val")}
         frames["train"] = frames["train"].iloc[::-2]
         write_linked_folder(linked, frames)
+        assert {path.stem for path in linked.glob("*.csv")} == set(frames)
         for split, rows in frames.items():
             found = read_split(linked, split, incomplete=True)
             pd.testing.assert_frame_equal(found[same], rows[same].reset_index(drop=True))
