@@ -21,8 +21,9 @@ SMALL = {
     "dense_units": 8,
 }
 
-# The least compact network: of its residual blocks the notebook's tests train one.
+# The least compact network, and the least one with a residual block: it takes longer to trace.
 LEAST_COMPACT = {"stem_filters": 4, "stage_filters": (), "stage_blocks": ()}
+ONE_BLOCK = {"stem_filters": 4, "stage_filters": (8,), "stage_blocks": (1,)}
 
 DESCRIPTION = {
     "name": "compact",

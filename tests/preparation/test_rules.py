@@ -4,6 +4,7 @@ import pytest
 
 from imdb_wiki.datasets.utkface import table_of_utkface
 from imdb_wiki.preparation import rules
+from imdb_wiki.preparation.crop_names import leads_outside
 from imdb_wiki.preparation.rules import first_broken_rule, repeated_rows, rule_names
 from imdb_wiki.preparation.settings import Settings
 
@@ -39,6 +40,15 @@ def table_with(**changes):
 )
 def test_each_rule(changes, rule):
     assert first_broken_rule(table_with(**changes), IMDB)["rule"].tolist() == [rule]
+
+
+@pytest.mark.parametrize(
+    "path", ["/a.jpg", "\\a.jpg", "C:\\a.jpg", "c:a.jpg", "../a.jpg", "00/../../a.jpg", "a\0.jpg"]
+)
+def test_a_path_that_leads_outside_is_seen_among_others(path):
+    paths = ["00/a.jpg", path, "b..c/..d.jpg", "a b/c.jpg"]
+    assert leads_outside(pd.Series(paths, dtype=str)).tolist() == [False, True, False, False]
+    assert not leads_outside(pd.Series([paths[0], paths[3]], dtype=str)).any()
 
 
 def test_a_row_falls_to_the_first_rule_it_breaks():

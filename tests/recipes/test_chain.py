@@ -172,6 +172,11 @@ def test_a_folder_that_is_not_prepared_is_said_before_anything(tmp_path, content
     assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "b holds no val.csv")
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "models").glob("*.recipe.json")), ids=str)
+def test_each_chain_of_the_repository_can_be_read(path):
+    assert all(step.options["epochs"] > 0 for step in read_chain(path).steps)
+
+
 def test_the_included_networks_chain_ends_with_the_training_that_its_description_records():
     chain = read_chain(REPOSITORY / "models/compact.recipe.json")
     said = json.loads((REPOSITORY / "models/compact.json").read_text())["training"]

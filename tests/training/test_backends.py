@@ -29,7 +29,7 @@ from imdb_wiki.training import Recipe, seed_everything, train, train_compact
 from imdb_wiki.training.compact.batches import training_batches
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
-from tests.shared import LEAST_COMPACT, SMALL, assert_one_line, write_description
+from tests.shared import ONE_BLOCK, SMALL, assert_one_line, write_description
 
 pytest.importorskip("jax", reason="JAX is not installed: see requirements-dev.txt")
 
@@ -143,7 +143,7 @@ def recipe(tmp_path_factory) -> dict:
     """Starts from a network: each backend draws first weights in its own way."""
     keras.utils.set_random_seed(1)
     path = tmp_path_factory.mktemp("first") / "first.keras"
-    save_model(compact.compact_cnn(48, dropout=0.0, **LEAST_COMPACT), path)
+    save_model(compact.compact_cnn(48, dropout=0.0, **ONE_BLOCK), path)
     return RECIPE | {"start_from": str(path)}
 
 
@@ -191,9 +191,9 @@ def assert_same_answers(frame: pd.DataFrame, *folders: Path, relative: float) ->
 def both(prepared_dir, recipe, cache, tmp_path_factory) -> tuple[Path, Path]:
     """The folders of the same training on one device with JAX, and with TensorFlow meanwhile."""
     on_jax, on_tensorflow = (tmp_path_factory.mktemp(name) for name in ("jax", "tensorflow"))
-    training = process(SCRIPT, str(prepared_dir), str(on_jax), LEAST_COMPACT, recipe, **cache)
+    training = process(SCRIPT, str(prepared_dir), str(on_jax), ONE_BLOCK, recipe, **cache)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compact, "compact_cnn", partial(compact.compact_cnn, **LEAST_COMPACT))
+        patch.setattr(compact, "compact_cnn", partial(compact.compact_cnn, **ONE_BLOCK))
         train_compact([prepared_dir], on_tensorflow, Recipe(**recipe), verbose=0)
     done = ended(training)
     assert (done.returncode, done.stdout) == (0, "1 devices\n"), done.stderr
@@ -210,7 +210,7 @@ def test_tensorflow_and_jax_have_the_same_losses_and_networks(prepared_dir, both
 @pytest.mark.long
 def test_four_devices_have_the_losses_of_one(prepared_dir, recipe, both, cache, tmp_path):
     done = ended(
-        process(SCRIPT, str(prepared_dir), str(tmp_path), LEAST_COMPACT, recipe, devices=4, **cache)
+        process(SCRIPT, str(prepared_dir), str(tmp_path), ONE_BLOCK, recipe, devices=4, **cache)
     )
     assert (done.returncode, done.stdout) == (0, "4 devices\n"), done.stderr
     assert history(tmp_path) == pytest.approx(history(both[0]), rel=1e-4)
@@ -228,7 +228,7 @@ def test_the_two_branch_training_and_a_fine_tuning_use_all_devices_and_lose_the_
     save_model(network, tmp_path / "first.keras")
     shutil.copy(recipe["start_from"], tmp_path / "compact.keras")
     write_description(tmp_path / "compact.json", image_size=48)
-    arguments = (str(prepared_dir), str(tmp_path), small, options, LEAST_COMPACT)
+    arguments = (str(prepared_dir), str(tmp_path), small, options, ONE_BLOCK)
     on_jax = process(OTHERS, *arguments, devices=4, **cache)
     frames = {split: read_split(prepared_dir, split) for split in ("train", "val")}
     seed_everything(1)
@@ -264,7 +264,7 @@ def free_address() -> str:
 def together(prepared_dir: Path, run_dir: Path, recipe: dict, cache: dict) -> list:
     """Starts two processes of two devices each."""
     address = {"JAX_COORDINATOR_ADDRESS": free_address(), "JAX_NUM_PROCESSES": "2"}
-    arguments = (SCRIPT, str(prepared_dir), str(run_dir), LEAST_COMPACT, recipe)
+    arguments = (SCRIPT, str(prepared_dir), str(run_dir), ONE_BLOCK, recipe)
     return [
         process(*arguments, devices=2, **cache, **address, JAX_PROCESS_ID=str(index))
         for index in range(2)
