@@ -121,7 +121,8 @@ def locked(path: Path) -> TextIO | None:
         path: The lock's file, which is made and stays; its folder must exist.
 
     Returns:
-        The lock; None if another process has it.
+        The lock; None if another process has it, or this one already. Where a folder has no locks,
+        as some on a network, it is a file that locks nothing.
     """
     lock = path.open("w")
     try:

@@ -68,7 +68,8 @@ def started(
     Yields:
         A function for one call. It takes the chunks up as they are needed, so that few are in
         memory, and yields what `work` returns in the order in which the chunks are finished. It
-        raises StoppedError if a worker was killed.
+        raises StoppedError if a worker was killed. After the last result the processes end, beside
+        what this one does next.
     """
     # `spawn` is the one way that works on every system and beside every library's threads.
     context = multiprocessing.get_context("spawn")

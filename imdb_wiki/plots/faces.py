@@ -193,7 +193,7 @@ def draw_faces(
         image = face if isinstance(face, np.ndarray) else read_image(face)
         axes.imshow(image, interpolation="hanning")  # smooth, also where it is enlarged much
     for axes, caption in zip(grid.flat, captions, strict=False):
-        # With its place given, Matplotlib need not lay out ticks that are not shown: a quarter.
+        # Its place is given, lest Matplotlib lay out hidden ticks: a quarter of its time.
         axes.set_title(caption, fontsize=9, fontweight="normal", loc="center", pad=3, y=1)
     layout = figure.get_layout_engine()
     if isinstance(layout, ConstrainedLayoutEngine):

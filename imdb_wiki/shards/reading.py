@@ -229,6 +229,6 @@ def _first_fault(folder: Path, split: str) -> str:
                     _with_labels([face], found.is_plain, 2 if found.has_ranges else 1)
             except tf.errors.InvalidArgumentError:
                 return f"{path}: {name} is not a readable JPEG image"
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 return f"{path}: {name} has not the labels of a face"
     return ""
