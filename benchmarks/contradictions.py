@@ -45,6 +45,7 @@ def contradicting_photos(prepared_dir: Path, photo_dir: Path, crop_dir: Path) ->
     from imdb_wiki.labels import with_age_ranges
     from imdb_wiki.layout import REPORT_NAME
     from imdb_wiki.preparation.crops import make_crops
+    from imdb_wiki.preparation.duplicates import contradicting
     from imdb_wiki.preparation.photos import open_photos
     from imdb_wiki.preparation.rules import CONTRADICTING_DUPLICATE
     from imdb_wiki.preparation.settings import Settings
@@ -54,7 +55,7 @@ def contradicting_photos(prepared_dir: Path, photo_dir: Path, crop_dir: Path) ->
         size, quality, dataset = (about[name] for name in ("img_size", "jpeg_quality", "dataset"))
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{prepared_dir / REPORT_NAME}: not the report of a preparation") from None
-    if about.get("faces", "whole") == "detect":
+    if about.get("faces") == "detect":
         raise InputError(f"{prepared_dir}: its faces were detected; whole photos are needed here")
     rejected = pd.read_csv(prepared_dir / "rejects.csv", keep_default_na=False)
     names = rejected.loc[rejected["rule"] == CONTRADICTING_DUPLICATE, "source"]
@@ -70,9 +71,9 @@ def contradicting_photos(prepared_dir: Path, photo_dir: Path, crop_dir: Path) ->
     for outcome, source in zip(outcomes, table["source"], strict=True):
         if outcome.rule:
             raise InputError(f"{photo_dir}: {source}: {outcome.rule} {outcome.detail}")
-    table["digest"] = [outcome.digest for outcome in outcomes]
+    table["digest"], table["rule"] = [outcome.digest for outcome in outcomes], ""
     # A photo whose double is there no more contradicts nothing.
-    table = table[table["digest"].duplicated(keep=False)].reset_index(drop=True)
+    table = table[contradicting(table)].reset_index(drop=True)
     if table.empty:
         raise InputError(f"{photo_dir}: no photo is there twice any more")
     table["group"] = pd.factorize(table["digest"])[0]
