@@ -93,7 +93,7 @@ def _content(folder: Path) -> dict:
         fields = {field.name for field in dataclasses.fields(SplitOfShards)}
         splits = content["splits"] or {}
         if (
-            isinstance(content["made_of"], dict)
+            isinstance(content["made_of"]["faces_per_shard"], int)
             and splits.keys() <= set(SPLIT_NAMES)
             and all(split.keys() == fields for split in splits.values())
             and all(isinstance(split["faces"], int) for split in splits.values())

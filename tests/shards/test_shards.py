@@ -222,6 +222,12 @@ def other_index(shards):
     (shards / "shards.json").write_text("[]")
 
 
+def index_without_a_size(shards):
+    index = json.loads((shards / "shards.json").read_text())
+    del index["made_of"]["faces_per_shard"]
+    (shards / "shards.json").write_text(json.dumps(index))
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -229,6 +235,7 @@ def other_index(shards):
         (lambda shards: (shards / "train-000001.tar").unlink(), "train-000001.tar is missing"),
         (lambda shards: (shards / "shards.json").unlink(), "is no folder of shards"),
         (other_index, "is not what the command shards writes"),
+        (index_without_a_size, "is not what the command shards writes"),
     ],
 )
 def test_damaged_shards_are_named(shards, tmp_path, damage, said):
