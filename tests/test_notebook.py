@@ -21,6 +21,7 @@ from PIL import Image
 from tests.conftest import REPOSITORY
 from tests.documents import notebook_constants
 from tests.prepared import take_labels_away, write_prepared
+from tests.shared import ONE_BLOCK
 
 NOTEBOOK = REPOSITORY / "imdb_wiki_gpu.ipynb"
 CONSTANTS = notebook_constants(NOTEBOOK)
@@ -33,11 +34,9 @@ EVALUATION_FIGURES = [
 
 
 # The notebook has no constants for the compact network's size.
-TINY_NETWORK = """from functools import partial
+TINY_NETWORK = f"""from functools import partial
 from imdb_wiki.networks import compact
-compact.compact_cnn = partial(
-    compact.compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,)
-)"""
+compact.compact_cnn = partial(compact.compact_cnn, **{ONE_BLOCK})"""
 
 
 class Executed(NamedTuple):

@@ -18,7 +18,7 @@ import keras
 from imdb_wiki.models.files import save_model
 from imdb_wiki.networks.compact import compact_cnn
 from tests.conftest import REPOSITORY
-from tests.shared import write_description
+from tests.shared import ONE_BLOCK, write_description
 
 API = "/gradio_api"
 KEPT_SECONDS = 5  # instead of 60, so that the tests need not wait so long
@@ -109,7 +109,7 @@ def running_page(folder: Path, *arguments: object) -> Iterator[Page]:
     """
     keras.utils.set_random_seed(0)
     model_path = folder / "model" / "compact.keras"
-    save_model(compact_cnn(32, 4, stage_filters=(8,), stage_blocks=(1,)), model_path)
+    save_model(compact_cnn(32, **ONE_BLOCK), model_path)
     write_description(model_path.with_suffix(".json"))
     places = {name: folder / name for name in ("HOME", "TMPDIR", "memory")}
     for place in places.values():

@@ -26,7 +26,7 @@ from imdb_wiki.page.uploads import NO_ROOM, Upload, Uploads
 from imdb_wiki.prediction.faces import Face, Predictor
 from tests.browser import opened_browser, wait_until
 from tests.page.process import API, KEPT_SECONDS, running_page, send
-from tests.shared import assert_one_line, ran
+from tests.shared import ONE_BLOCK, assert_one_line, ran
 
 FACE = Face(0, Box(10, 10, 60, 70), 0.99, 41.6, 30.2, 52.7, "male", 0.93, np.full(101, 1 / 101))
 
@@ -168,7 +168,7 @@ def test_a_model_that_cannot_be_used_ends_with_one_line(kind, tmp_path, monkeypa
     if kind == "no model":
         path.write_text("no model")
     if kind == "no card":
-        save_model(compact_cnn(32, 4, stage_filters=(8,), stage_blocks=(1,)), path)
+        save_model(compact_cnn(32, **ONE_BLOCK), path)
     assert_one_line(ran(demo.main, "--model", path), str(path))
 
 
