@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,23 +145,50 @@ def run_apart(work: Callable[..., Any], *arguments: Any, max_memory_bytes: int) 
         MemoryError: it wanted more memory.
     """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
+    receiving, sending = context.Pipe(duplex=False)
+    parts = (sending, work, max_memory_bytes, *arguments)
+    process = context.Process(target=_answer, args=parts, daemon=True)
+    with _starting():
+        process.start()
+    sending.close()  # the process's own is the only one: if it ends, the pipe does
     try:
-        return _submit(pool, _bounded, work, max_memory_bytes, *arguments).result()
-    except BrokenProcessPool:
+        answer, error = receiving.recv()
+    except EOFError:
         raise CrashError from None
     finally:
-        pool.shutdown(wait=False)  # as in `_results`
+        process.kill()  # it has answered, or is not wanted any more: Ctrl-C need not wait for it
+    if error is not None:
+        raise error
+    return answer
+
+
+def _answer(
+    sending: Connection, work: Callable[..., Any], max_memory_bytes: int, *arguments: Any
+) -> None:
+    _start_worker()
+    with contextlib.suppress(OSError, ValueError):  # not Linux, or bounded more narrowly already
+        pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data and stack
+        most = pages * resource.getpagesize() + max_memory_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    try:
+        sending.send((work(*arguments), None))
+    except Exception as error:
+        sending.send((None, error))
 
 
 def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Future:
-    # Submitting may start a worker, which inherits that Ctrl-C is not for it from its first
-    # moment; here it is only put off for the moment.
+    with _starting():  # submitting may start a worker
+        return pool.submit(work, *arguments)
+
+
+@contextlib.contextmanager
+def _starting() -> Generator[None]:
+    """Puts off Ctrl-C; a process that starts meanwhile inherits for good that it is not for it."""
     os.environ.setdefault("MALLOC_TOP_PAD_", str(KEPT_MEMORY_BYTES))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for OpenCV in `_start_worker`
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        return pool.submit(work, *arguments)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
@@ -171,14 +199,6 @@ def _start_worker() -> None:
     # The image libraries' own complaints would tear the progress bar; ours come with the outcome.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     cv2.setNumThreads(1)  # the processes are the parallelism
-
-
-def _bounded(work: Callable[..., Any], max_memory_bytes: int, *arguments: Any) -> Any:
-    with contextlib.suppress(OSError, ValueError):  # not Linux, or bounded more narrowly already
-        pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data and stack
-        most = pages * resource.getpagesize() + max_memory_bytes
-        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
-    return work(*arguments)
 
 
 def _end_with_parent() -> None:
