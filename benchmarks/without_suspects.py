@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import pandas as pd
 
-from benchmarks.audit import exchanged
+from benchmarks.audit import exchanged, roc_auc
 from imdb_wiki.command import (
     OneLineParser,
     add_run_dir_argument,
@@ -92,8 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     place = options.run_dir / f"exchanged-{options.exchanged:g}"
     train = read_split(options.prepared_dir, "train", incomplete=True)
+    is_wrong = np.zeros(len(train), bool)
     if options.exchanged:
         train = exchanged(train, options.exchanged, seed=0)
+        is_wrong = train["is_wrong"].to_numpy()
         train = train.drop(columns=["is_wrong", "is_clear"])
     val, audited = read_split(options.prepared_dir, "val", incomplete=True), place / "audited"
     write_linked_folder(audited, {"train": train, "val": val})
@@ -106,6 +108,14 @@ def main(arguments: list[str] | None = None) -> int:
         f"{len(train) - len(arms['without']):,} suspects",
         flush=True,
     )
+    if options.exchanged:
+        suspected = wrong >= options.limit
+        print(
+            f"of the suspects {is_wrong[suspected].mean():.1%} were exchanged; of those that were "
+            f"exchanged {suspected[is_wrong].mean():.1%} are suspects; "
+            f"ROC area {roc_auc(wrong, is_wrong):.3f}",
+            flush=True,
+        )
     recipe = Recipe(
         image_size=options.image_size,
         first_image_size=options.image_size,
