@@ -2,12 +2,12 @@
 
     python benchmarks/without_suspects.py data/wiki --judged_by data/aaf --run_dir runs/without
 
-The training faces are audited by networks that have not learnt from them. Then the compact network
-is trained with each seed on (a) all of them, (b) those that are not suspected, (c) all but as many
-that are drawn at random, and (d) all, each counted by the probability that its labels are right.
-The validation and test faces of other data sets judge: the audit has not seen their labels. With
-`--exchanged 0.2` the labels of a fifth of the training faces are exchanged first. A stopped run
-goes on.
+The training faces are audited by networks that have not learnt from them: one a fold, or `--model`,
+which has never met the data set. Then the compact network is trained with each seed on (a) all of
+them, (b) those that are not suspected, (c) all but as many that are drawn at random, and (d) all,
+each counted by the probability that its labels are right. The validation and test faces of other
+data sets judge: the audit has not seen their labels. With `--exchanged 0.2` the labels of a fifth
+of the training faces are exchanged first. A stopped run goes on.
 """
 
 import dataclasses
@@ -26,6 +26,7 @@ from imdb_wiki.command import (
     number,
     says_errors_in_one_line,
     whole_number,
+    yes_or_no,
 )
 from imdb_wiki.labels import age_errors_years
 from imdb_wiki.tensorflow_start import start_tensorflow
@@ -79,8 +80,10 @@ def main(arguments: list[str] | None = None) -> int:
     add("--exchanged", type=share, default=0.0, metavar="SHARE", help="labels exchanged first")
     add("--limit", type=probability, default=0.5, metavar="PROBABILITY", help="of a suspect")
     add("--folds", type=whole_number(2), default=3, metavar="FOLDS", help="of the audit")
+    add("--model", type=Path, metavar="FILE", help="that audits (default: one network a fold)")
     add("--epochs", type=whole_number(1), default=12, metavar="EPOCHS", help="of each training")
     add("--image_size", type=whole_number(32), default=64, metavar="PIXELS", help="a side")
+    add("--mixed_precision", type=yes_or_no, default=False, metavar="0|1", help="in bfloat16")
     add("--seeds", type=whole_number(0), nargs="+", default=[0, 1, 2], metavar="SEED", help="seeds")
     options = parser.parse_args(arguments)
     start_tensorflow(may_use_jax=True)
@@ -99,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
         train = train.drop(columns=["is_wrong", "is_clear"])
     val, audited = read_split(options.prepared_dir, "val", incomplete=True), place / "audited"
     write_linked_folder(audited, {"train": train, "val": val})
-    facts = run_audit([str(audited)], place / "audit", None, options.folds, ["train"])
+    facts = run_audit([str(audited)], place / "audit", options.model, options.folds, ["train"])
     told = suspects_in(read_split(audited, "train", incomplete=True), place / "audit")
     wrong = told["wrong_probability"].reindex(range(len(train)), fill_value=0.0).to_numpy()
     arms = arms_of(train, wrong, options.limit)
@@ -122,6 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         epochs=options.epochs,
         warm_up_epochs=min(1.0, options.epochs / 4),
         average_momentum=0.99,
+        mixed_precision=options.mixed_precision,
         # another data set's faces are framed in another way
         augmentation=Augmentation(zoom=0.4),
     )
