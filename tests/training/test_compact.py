@@ -34,11 +34,12 @@ from imdb_wiki.training.compact.batches import (
 )
 from imdb_wiki.training.compact.command import main
 from imdb_wiki.training.compact.losses import gender_accuracy, smoothed_cross_entropy
+from imdb_wiki.training.compact.network import build_network, finished
 from imdb_wiki.training.compact.recipe import Recipe
 from imdb_wiki.training.compact.train import train_compact
 from tests.conftest import REPOSITORY
 from tests.prepared import write_noise, write_prepared
-from tests.shared import LEAST_COMPACT, assert_one_line, ran
+from tests.shared import LEAST_COMPACT, ONE_BLOCK, assert_one_line, ran
 
 SMALL = Recipe(
     image_size=48,
@@ -357,6 +358,24 @@ def test_norms_are_measured_over_pictures_as_they_are(prepared_dir, whole, tmp_p
     )
     assert measured == pytest.approx(means, abs=1e-5)
     assert kept != pytest.approx(means, abs=1e-3)
+
+
+def test_each_norm_is_measured_behind_the_norms_before_it(prepared_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(compact, "compact_cnn", partial(compact_cnn, **ONE_BLOCK))
+    recipe = replace(SMALL, image_size=32, norm_batches=3)
+    train = read_split(prepared_dir, "train")
+    network = finished(build_network(recipe, None), train, tmp_path, recipe)
+    norms = [layer for layer in network.layers if hasattr(layer, "moving_mean")]
+    measured = [norm.moving_mean.numpy() for norm in norms]  # the next lines change them
+    seen = keras.Model(network.inputs, [norm.input for norm in norms])
+    rows = epoch_rows(train, recipe, recipe.epochs)
+    batches = make_dataset(rows, 32, recipe.batch_size)
+    values = [seen(images, training=True) for images, _ in batches]
+    assert len(norms) > 3
+    for found, *of_batches in zip(measured, *values, strict=True):
+        means = np.mean([batch.numpy().mean(axis=(0, 1, 2)) for batch in of_batches], axis=0)
+        assert found == pytest.approx(means, abs=1e-5)
+        assert np.abs(means).max() > 1e-3  # not what a norm has from its beginning
 
 
 def test_another_recipe_in_the_folder_is_refused(prepared_dir, tmp_path):

@@ -29,14 +29,12 @@ start_tensorflow()
 from imdb_wiki import networks, training
 from imdb_wiki.networks import compact
 from imdb_wiki.pipeline import read_split
-from tests.shared import SMALL
+from tests.shared import ONE_BLOCK, SMALL
 
 
 def train():
     if kind == "compact":
-        compact.compact_cnn = partial(
-            networks.compact_cnn, stem_filters=4, stage_filters=(8,), stage_blocks=(1,)
-        )
+        compact.compact_cnn = partial(networks.compact_cnn, **ONE_BLOCK)
         recipe = training.Recipe(
             image_size=32, first_image_size=32, source_size=32, batch_size=8, epochs=2,
             warm_up_epochs=1, average_momentum=0.5, teacher_weight=0.5, norm_batches=1,
