@@ -20,7 +20,8 @@ from imdb_wiki import __main__ as house
 from tests.conftest import REPOSITORY
 
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
-DOCUMENTS = [REPOSITORY / name for name in ("README.md", "models/README.md", "data/README.md")]
+DOCUMENTS = [REPOSITORY / name for name in ("README.md", "data/README.md")]
+DOCUMENTS += sorted((REPOSITORY / "models").glob("*.md"))
 DOCUMENTS += PAGES
 NAMES = [str(path.relative_to(REPOSITORY)) for path in DOCUMENTS]
 
