@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,39 +142,45 @@ def run_apart(work: Callable[..., Any], *arguments: Any, max_memory_bytes: int) 
         max_memory_bytes: what it may take; other systems than Linux do not heed it.
 
     Raises:
-        CrashError: the process crashed.
+        CrashError: the process crashed, or its error cannot be passed on.
         MemoryError: it wanted more memory.
+        Exception: any other error of `work`.
     """
     context = multiprocessing.get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    parts = (sending, work, max_memory_bytes, *arguments)
-    process = context.Process(target=_answer, args=parts, daemon=True)
-    with _starting():
-        process.start()
-    sending.close()  # the process's own is the only one: if it ends, the pipe does
+    ours, its_own = context.Pipe()
+    # Not by its arguments: starting would wait until they are read. A process that Ctrl-C leaves
+    # behind ends with this one.
+    process = context.Process(target=_answer, args=(its_own, max_memory_bytes), daemon=True)
     try:
-        answer, error = receiving.recv()
-    except EOFError:
-        raise CrashError from None
+        with _starting():
+            process.start()
+        its_own.close()  # there is no other copy here: if the process ends, the pipe does
+        try:
+            ours.send((work, arguments))
+            answer, error = ours.recv()
+        except (EOFError, OSError):
+            raise CrashError from None
     finally:
-        process.kill()  # it has answered, or is not wanted any more: Ctrl-C need not wait for it
+        if process.pid is not None:
+            process.kill()  # it has answered, or is not wanted any more: nobody waits for it
+            process.join()
+        ours.close()
     if error is not None:
         raise error
     return answer
 
 
-def _answer(
-    sending: Connection, work: Callable[..., Any], max_memory_bytes: int, *arguments: Any
-) -> None:
+def _answer(pipe: Connection, max_memory_bytes: int) -> None:
     _start_worker()
+    work, arguments = pipe.recv()
     with contextlib.suppress(OSError, ValueError):  # not Linux, or bounded more narrowly already
         pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data and stack
         most = pages * resource.getpagesize() + max_memory_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
     try:
-        sending.send((work(*arguments), None))
+        pipe.send((work(*arguments), None))
     except Exception as error:
-        sending.send((None, error))
+        pipe.send((None, error))
 
 
 def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Future:
@@ -186,11 +193,12 @@ def _starting() -> Generator[None]:
     """Puts off Ctrl-C; a process that starts meanwhile inherits for good that it is not for it."""
     os.environ.setdefault("MALLOC_TOP_PAD_", str(KEPT_MEMORY_BYTES))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for OpenCV in `_start_worker`
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    resource_tracker.ensure_running()  # it would begin with the first process, and end the delay
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:

@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -168,27 +167,6 @@ def test_ctrl_c_ends_with_one_line_and_130(original, undisturbed, tmp_path):
     assert said == "stopped; the same command continues"
     assert run_preparation(*arguments(original, output_dir)).returncode == 0
     assert content(output_dir) == undisturbed
-
-
-def test_ctrl_c_does_not_wait_for_a_reader_that_hangs():
-    code = "from time import sleep\nfrom imdb_wiki.parallel import run_apart\n"
-    code += "run_apart(sleep, 600, max_memory_bytes=1 << 30)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        **{"cwd": REPOSITORY, "start_new_session": True, "stderr": subprocess.DEVNULL},
-    )
-    # The reader, and Python's own tracker of resources.
-    wait_for(process, lambda: len(descendants_of_session(process)) == 2)
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(timeout=60)  # the reader would sleep ten times as long
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    deadline_s = time.monotonic() + 60
-    while descendants_of_session(process) and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-    assert not descendants_of_session(process)
 
 
 @pytest.mark.long
