@@ -79,8 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
     share, probability = number(0, 1, below=True), number(0, 1, above=True)
     add("--exchanged", type=share, default=0.0, metavar="SHARE", help="labels exchanged first")
     add("--limit", type=probability, default=0.5, metavar="PROBABILITY", help="of a suspect")
-    add("--folds", type=whole_number(2), default=3, metavar="FOLDS", help="of the audit")
-    add("--model", type=Path, metavar="FILE", help="that audits (default: one network a fold)")
+    add(
+        "--folds",
+        type=whole_number(2),
+        default=3,
+        metavar="FOLDS",
+        help="networks that audit",
+    )
+    add("--model", type=Path, metavar="FILE", help="that audits instead of them")
     add("--epochs", type=whole_number(1), default=12, metavar="EPOCHS", help="of each training")
     add("--image_size", type=whole_number(32), default=64, metavar="PIXELS", help="a side")
     add("--mixed_precision", type=yes_or_no, default=False, metavar="0|1", help="in bfloat16")
@@ -111,11 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
         f"{len(train) - len(arms['without']):,} suspects",
         flush=True,
     )
-    if options.exchanged:
-        suspected = wrong >= options.limit
+    if is_wrong.any():
+        found = int((is_wrong & (wrong >= options.limit)).sum())
         print(
-            f"of the suspects {is_wrong[suspected].mean():.1%} were exchanged; of those that were "
-            f"exchanged {suspected[is_wrong].mean():.1%} are suspects; "
+            f"{is_wrong.sum():,} faces have exchanged labels, {found:,} of them are suspects; "
             f"ROC area {roc_auc(wrong, is_wrong):.3f}",
             flush=True,
         )
