@@ -1,6 +1,7 @@
 """The documents say what is true: commands parse, code runs, links exist, numbers match."""
 
 import csv
+import json
 import re
 import subprocess
 
@@ -166,7 +167,8 @@ def test_every_page_and_every_figure_is_linked():
         for link in links(path.read_text(encoding="utf-8"))
     }
     figures = [p for p in (REPOSITORY / "figures").iterdir() if p.suffix in (".png", ".jpg")]
-    assert [path for path in (*PAGES, *figures) if path.resolve() not in linked] == []
+    cards = (REPOSITORY / "models").glob("*.md")
+    assert [path for path in (*PAGES, *figures, *cards) if path.resolve() not in linked] == []
     from_readme = [(REPOSITORY / link.partition("#")[0]) for link in links(text_of("README.md"))]
     assert [page.name for page in PAGES if page not in from_readme] == []
 
@@ -286,6 +288,17 @@ def test_a_model_hub_reads_the_card_and_its_reader_the_limits_before_the_numbers
     assert set(card.data.metrics) == {"mae", "accuracy"}
     before_tables = card.text.partition("|")[0]
     assert "Research only" in before_tables and "Do not use" in before_tables
+
+
+def test_the_open_networks_card_says_whose_data_it_is_and_what_it_must_not_be_used_for():
+    card = ModelCard(text_of("models/open.md"))
+    assert card.data.license == "cc-by-4.0"  # FairFace's
+    assert card.data.datasets == ["FairFace"]
+    before_tables = card.text.partition("|")[0]
+    assert "Kärkkäinen and Joo" in before_tables and "Do not use" in before_tables
+    assert "Errors are large" in before_tables and "Where it fails" in before_tables
+    training = json.loads((REPOSITORY / "models/open.json").read_text())["training"]
+    assert training["data"] == ["fairface"] and not training["start_from"]
 
 
 def test_the_numbers_in_the_cards_sentences_are_in_its_tables():

@@ -19,7 +19,7 @@ from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.networks.transfer import TRANSFER_BACKBONES, transfer_network
 from imdb_wiki.networks.two_branch import two_branch_cnn
 from tests.conftest import REPOSITORY
-from tests.shared import SMALL, files_of_at_most
+from tests.shared import ONE_BLOCK, SMALL, files_of_at_most
 
 SHIPPED = REPOSITORY / "models" / "compact.keras"
 OLDEST = "3.0.0"  # the Keras that the README names
@@ -58,18 +58,21 @@ KNOWN_KEYWORDS = {
 
 
 def tiny_compact() -> keras.Model:
-    return compact_cnn(32, stem_filters=4, stage_filters=(8,), stage_blocks=(1,))
+    return compact_cnn(32, **ONE_BLOCK)
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> dict[str, Path]:
-    """What this repository saves, by network; the shipped one as it is."""
+    """What this repository saves, by network; the shipped ones as they are."""
     keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("saved")
     networks = {"compact_cnn": tiny_compact(), "two_branch_cnn": two_branch_cnn(**SMALL)}
     for name, network in networks.items():
         save_model(network, folder / f"{name}.keras")
-    return {"shipped": SHIPPED} | {name: folder / f"{name}.keras" for name in networks}
+    open_network = SHIPPED.with_name("open.keras")
+    return {"shipped": SHIPPED, "open": open_network} | {
+        name: folder / f"{name}.keras" for name in networks
+    }
 
 
 def read_member(path: Path, name: str) -> bytes:
@@ -86,7 +89,7 @@ def keras_objects(config) -> list[dict]:
     return [*found, config] if isinstance(config, dict) and "module" in config else found
 
 
-@pytest.mark.parametrize("network", ["shipped", "compact_cnn", "two_branch_cnn"])
+@pytest.mark.parametrize("network", ["shipped", "open", "compact_cnn", "two_branch_cnn"])
 def test_a_file_holds_only_what_the_oldest_keras_knows(saved, network):
     config = json.loads(read_member(saved[network], CONFIG_NAME))
     *parts, model = keras_objects(config)

@@ -177,14 +177,19 @@ def test_each_chain_of_the_repository_can_be_read(path):
     assert all(step.options["epochs"] > 0 for step in read_chain(path).steps)
 
 
-def test_the_included_networks_chain_ends_with_the_training_that_its_description_records():
-    chain = read_chain(REPOSITORY / "models/compact.recipe.json")
-    said = json.loads((REPOSITORY / "models/compact.json").read_text())["training"]
+@pytest.mark.parametrize(
+    ("name", "epochs"), [("compact", [42, 28, 32, 16, 8, 14, 18, 12]), ("open", [24])]
+)
+def test_an_included_networks_chain_ends_with_the_training_that_its_description_records(
+    name, epochs
+):
+    chain = read_chain(REPOSITORY / f"models/{name}.recipe.json")
+    said = json.loads((REPOSITORY / f"models/{name}.json").read_text())["training"]
     before = [f"step {number}.keras" for number in range(1, len(chain.steps))]
     recipe = json.loads(json.dumps(asdict(chain.steps[-1].recipe(before))))
     others = {"start_from", "teacher"}  # paths of their time
-    assert {name: said[name] for name in recipe.keys() - others} == {
-        name: recipe[name] for name in recipe.keys() - others
+    assert {key: said[key] for key in recipe.keys() - others} == {
+        key: recipe[key] for key in recipe.keys() - others
     }
     assert [Path(folder).name for folder in chain.steps[-1].folders] == said["data"]
-    assert [step.options["epochs"] for step in chain.steps] == [42, 28, 32, 16, 8, 14, 18, 12]
+    assert [step.options["epochs"] for step in chain.steps] == epochs
