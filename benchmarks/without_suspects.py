@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FOLDS",
         help="networks that audit",
     )
-    add("--model", type=Path, metavar="FILE", help="that audits instead of them")
+    add("--model", type=Path, metavar="FILE", help="that audits (default: --folds networks)")
     add("--epochs", type=whole_number(1), default=12, metavar="EPOCHS", help="of each training")
     add("--image_size", type=whole_number(32), default=64, metavar="PIXELS", help="a side")
     add("--mixed_precision", type=yes_or_no, default=False, metavar="0|1", help="in bfloat16")
