@@ -40,15 +40,16 @@ ARMS = {
 COMPARED = [("without", "all"), ("without", "random"), ("weighted", "all"), ("weighted", "random")]
 
 
-def arms_of(train: pd.DataFrame, wrong: np.ndarray, limit: float) -> dict[str, pd.DataFrame]:
+def arms_of(
+    train: pd.DataFrame, wrong: np.ndarray, suspected: np.ndarray
+) -> dict[str, pd.DataFrame]:
     """The training rows of each arm.
 
     Args:
         train: Rows of `read_split`.
         wrong: How probably each row's labels are wrong, (count,).
-        limit: From which probability on a row is a suspect.
+        suspected: Whether each is a suspect, (count,).
     """
-    suspected = wrong >= limit
     drawn = np.random.default_rng(0).permutation(len(train))[: suspected.sum()]
     return {
         "all": train,
@@ -79,13 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     share, probability = number(0, 1, below=True), number(0, 1, above=True)
     add("--exchanged", type=share, default=0.0, metavar="SHARE", help="labels exchanged first")
     add("--limit", type=probability, default=0.5, metavar="PROBABILITY", help="of a suspect")
-    add(
-        "--folds",
-        type=whole_number(2),
-        default=3,
-        metavar="FOLDS",
-        help="networks that audit",
-    )
+    add("--folds", type=whole_number(2), default=3, metavar="FOLDS", help="networks that audit")
     add("--model", type=Path, metavar="FILE", help="that audits (default: --folds networks)")
     add("--epochs", type=whole_number(1), default=12, metavar="EPOCHS", help="of each training")
     add("--image_size", type=whole_number(32), default=64, metavar="PIXELS", help="a side")
@@ -111,17 +106,17 @@ def main(arguments: list[str] | None = None) -> int:
     facts = run_audit([str(audited)], place / "audit", options.model, options.folds, ["train"])
     told = suspects_in(read_split(audited, "train", incomplete=True), place / "audit")
     wrong = told["wrong_probability"].reindex(range(len(train)), fill_value=0.0).to_numpy()
-    arms = arms_of(train, wrong, options.limit)
+    suspected = wrong >= options.limit
+    arms = arms_of(train, wrong, suspected)
     print(
         f"{len(train):,} faces, {facts['wrong_share']:.1%} estimated wrong; "
-        f"{len(train) - len(arms['without']):,} suspects",
+        f"{suspected.sum():,} suspects",
         flush=True,
     )
     if is_wrong.any():
-        found = int((is_wrong & (wrong >= options.limit)).sum())
         print(
-            f"{is_wrong.sum():,} faces have exchanged labels, {found:,} of them are suspects; "
-            f"ROC area {roc_auc(wrong, is_wrong):.3f}",
+            f"{is_wrong.sum():,} faces have exchanged labels, {(is_wrong & suspected).sum():,} of "
+            f"them are suspects; ROC area {roc_auc(wrong, is_wrong):.3f}",
             flush=True,
         )
     recipe = Recipe(

@@ -19,10 +19,8 @@ from papermill.cli import _resolve_type
 from imdb_wiki import __main__ as house
 from tests.conftest import REPOSITORY
 
-PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
-DOCUMENTS = [REPOSITORY / name for name in ("README.md", "data/README.md")]
-DOCUMENTS += sorted((REPOSITORY / "models").glob("*.md"))
-DOCUMENTS += PAGES
+PAGES, CARDS = (sorted((REPOSITORY / folder).glob("*.md")) for folder in ("docs", "models"))
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "data/README.md", *CARDS, *PAGES]
 NAMES = [str(path.relative_to(REPOSITORY)) for path in DOCUMENTS]
 
 # Languages of code blocks. A block without one is commands.

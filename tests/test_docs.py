@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from imdb_wiki.pipeline import read_split
 from tests.conftest import REPOSITORY
 from tests.documents import (
+    CARDS,
     COMMANDS,
     DATA,
     DOCUMENTS,
@@ -167,8 +168,7 @@ def test_every_page_and_every_figure_is_linked():
         for link in links(path.read_text(encoding="utf-8"))
     }
     figures = [p for p in (REPOSITORY / "figures").iterdir() if p.suffix in (".png", ".jpg")]
-    cards = (REPOSITORY / "models").glob("*.md")
-    assert [path for path in (*PAGES, *figures, *cards) if path.resolve() not in linked] == []
+    assert [path for path in (*PAGES, *CARDS, *figures) if path.resolve() not in linked] == []
     from_readme = [(REPOSITORY / link.partition("#")[0]) for link in links(text_of("README.md"))]
     assert [page.name for page in PAGES if page not in from_readme] == []
 

@@ -14,6 +14,7 @@ import pytest
 from imdb_wiki import parallel
 from imdb_wiki.parallel import CrashError, run_apart
 from tests.conftest import REPOSITORY
+from tests.shared import ended
 
 MUCH = bytes(1 << 22)  # far more than a pipe holds
 GIGABYTE = 1 << 30
@@ -72,8 +73,8 @@ except KeyboardInterrupt:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     try:
-        said = process.communicate(timeout=60)  # the function would take ten times as long
+        done = ended(process)  # within a tenth of what the function would take
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
-    assert said == ("stopped []\n", "")
+    assert (done.stdout, done.stderr) == ("stopped []\n", "")
