@@ -35,23 +35,30 @@ def hang(path):
     time.sleep(600)
 
 
+@pytest.fixture
+def no_process_is_left():
+    before = multiprocessing.active_children()  # other tests' own, which stay for their next call
+    yield
+    assert [p for p in multiprocessing.active_children() if p not in before] == []
+
+
+@pytest.mark.usefixtures("no_process_is_left")
 def test_large_arguments_and_answers_come_through():
     assert run_apart(bytes.swapcase, MUCH, max_memory_bytes=GIGABYTE) == MUCH
-    assert not multiprocessing.active_children()
 
 
+@pytest.mark.usefixtures("no_process_is_left")
 def test_an_error_of_the_function_is_raised_here():
     with pytest.raises(ValueError, match="invalid literal"):
         run_apart(int, "one", max_memory_bytes=GIGABYTE)
-    assert not multiprocessing.active_children()
 
 
+@pytest.mark.usefixtures("no_process_is_left")
 @pytest.mark.parametrize("ending", [end_at_once, end_within_the_answer])
 def test_a_process_that_ends_before_it_has_answered_is_a_crash(monkeypatch, ending):
     monkeypatch.setattr(parallel, "_answer", ending)
     with pytest.raises(CrashError):
         run_apart(bytes.swapcase, MUCH, max_memory_bytes=GIGABYTE)
-    assert not multiprocessing.active_children()
 
 
 def test_ctrl_c_does_not_wait_for_a_function_that_hangs(tmp_path):
