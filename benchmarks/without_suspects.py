@@ -81,11 +81,25 @@ def main(arguments: list[str] | None = None) -> int:
     add("--exchanged", type=share, default=0.0, metavar="SHARE", help="labels exchanged first")
     add("--limit", type=probability, default=0.5, metavar="PROBABILITY", help="of a suspect")
     add("--folds", type=whole_number(2), default=3, metavar="FOLDS", help="networks that audit")
+    add(
+        "--audit_epochs",
+        type=whole_number(0),
+        default=0,
+        metavar="EPOCHS",
+        help="of each of these networks; 0 for as many as an audit takes",
+    )
     add("--model", type=Path, metavar="FILE", help="that audits (default: --folds networks)")
     add("--epochs", type=whole_number(1), default=12, metavar="EPOCHS", help="of each training")
     add("--image_size", type=whole_number(32), default=64, metavar="PIXELS", help="a side")
     add("--mixed_precision", type=yes_or_no, default=False, metavar="0|1", help="in bfloat16")
-    add("--seeds", type=whole_number(0), nargs="+", default=[0, 1, 2], metavar="SEED", help="seeds")
+    add(
+        "--seeds",
+        type=whole_number(0),
+        nargs="*",
+        default=[0, 1, 2],
+        metavar="SEED",
+        help="of the trainings; without any, only the audit is judged",
+    )
     options = parser.parse_args(arguments)
     start_tensorflow(may_use_jax=True)
     from imdb_wiki.audit.run import run_audit
@@ -103,7 +117,14 @@ def main(arguments: list[str] | None = None) -> int:
         train = train.drop(columns=["is_wrong", "is_clear"])
     val, audited = read_split(options.prepared_dir, "val", incomplete=True), place / "audited"
     write_linked_folder(audited, {"train": train, "val": val})
-    facts = run_audit([str(audited)], place / "audit", options.model, options.folds, ["train"])
+    facts = run_audit(
+        [str(audited)],
+        place / "audit",
+        options.model,
+        options.folds,
+        ["train"],
+        epochs=options.audit_epochs,
+    )
     told = suspects_in(read_split(audited, "train", incomplete=True), place / "audit")
     wrong = told["wrong_probability"].reindex(range(len(train)), fill_value=0.0).to_numpy()
     suspected = wrong >= options.limit
@@ -119,6 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
             f"them are suspects; ROC area {roc_auc(wrong, is_wrong):.3f}",
             flush=True,
         )
+    if not options.seeds:
+        return 0
     recipe = Recipe(
         image_size=options.image_size,
         first_image_size=options.image_size,
