@@ -20,9 +20,8 @@ import sys
 from pathlib import Path
 
 from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.terminal import print_anywhere
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "compact.keras"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -84,10 +83,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         "--model",
         type=Path,
-        default=DEFAULT_MODEL,
+        default=SHIPPED_MODEL,
         metavar="FILE",
         help="a .keras, .tflite or .onnx file, with its .json beside it (default: "
-        f"{DEFAULT_MODEL.parent.name}/{DEFAULT_MODEL.name} of this repository)",
+        f"{SHIPPED_MODEL.parent.name}/{SHIPPED_MODEL.name} of this repository)",
     )
     add(
         "--margin",

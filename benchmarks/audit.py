@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
-from imdb_wiki.fine_tuning.command import SHIPPED
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.tensorflow_start import start_tensorflow
 
 FIRST = 100
@@ -105,7 +105,13 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PREPARED_DIR",
         help="folders whose val and test faces the model has not met",
     )
-    add("--model", type=Path, default=SHIPPED, metavar="FILE", help="a .keras file that answers")
+    add(
+        "--model",
+        type=Path,
+        default=SHIPPED_MODEL,
+        metavar="FILE",
+        help="a .keras file that answers",
+    )
     add("--output", type=Path, metavar="FILE", help="CSV of all rows (default: none)")
     add = parser.add_argument_group("how it is measured").add_argument
     add(

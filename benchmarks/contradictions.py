@@ -20,7 +20,7 @@ import pandas as pd
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json
-from imdb_wiki.fine_tuning.command import SHIPPED
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.tensorflow_start import start_tensorflow
 
 FIRST = (0.01, 0.05, 0.1)  # parts of all faces in which a group's label is sought
@@ -129,7 +129,13 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument_group("data and model").add_argument
     add("prepared_dir", type=Path, help="the prepared folder, whose rejects.csv names the photos")
     add("--photo_dir", type=Path, required=True, metavar="DIR", help="the folder of its photos")
-    add("--model", type=Path, default=SHIPPED, metavar="FILE", help="a .keras file that answers")
+    add(
+        "--model",
+        type=Path,
+        default=SHIPPED_MODEL,
+        metavar="FILE",
+        help="a .keras file that answers",
+    )
     options = parser.parse_args(arguments)
     start_tensorflow()
     from imdb_wiki.audit.calibration import evidence_of

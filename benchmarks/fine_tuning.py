@@ -17,7 +17,7 @@ from imdb_wiki.command import (
     says_errors_in_one_line,
     whole_number,
 )
-from imdb_wiki.fine_tuning.command import SHIPPED
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.tensorflow_start import start_tensorflow
 
 # Of the training from nothing: as many steps as the fine-tuning has at least, and longer, since it
@@ -78,13 +78,13 @@ def main(arguments: list[str] | None = None) -> int:
     def say(what: str, network, trained_on) -> None:
         print(f"{what}: {summary(score(test, predict(network, test), trained_on))}", flush=True)
 
-    say("before", load_model(SHIPPED), all_train)
+    say("before", load_model(SHIPPED_MODEL), all_train)
     for faces in options.counts:
         place = options.run_dir / f"{faces}-seed-{options.seed}"
         folder = drawn_folder(options.prepared_dir, place / "data", faces, options.seed)
         train = read_split(folder, "train", incomplete=True)
         report = fine_tune(
-            [folder], place / "tuned", SHIPPED, options.old_dirs, Choices(seed=options.seed)
+            [folder], place / "tuned", SHIPPED_MODEL, options.old_dirs, Choices(seed=options.seed)
         )
         print(*report_lines(report), sep="\n", flush=True)
         say(f"{faces:,} faces, fine-tuned", load_model(place / "tuned" / "model.keras"), train)

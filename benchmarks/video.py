@@ -27,6 +27,7 @@ from tqdm import tqdm
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.faces.detection import detect_faces
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.prediction import faces
 from imdb_wiki.prediction.drawn_video import DrawnVideo, drawn
 from imdb_wiki.prediction.footage import open_video
@@ -184,9 +185,8 @@ def measure_crossings(photo_dir: Path, count: int) -> None:
 def parse_arguments(arguments: list[str] | None = None):
     """Reads the command line."""
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    default = Path(__file__).parents[1] / "models" / "compact.keras"
     add = parser.add_argument
-    add("--model", type=Path, default=default, metavar="FILE", help="a model with its .json")
+    add("--model", type=Path, default=SHIPPED_MODEL, metavar="FILE", help="a model with its .json")
     add("--limit", type=whole_number(10), default=200, help="frames of each video")
     add("--rounds", type=whole_number(1), default=5, help="times that each video is answered")
     add(

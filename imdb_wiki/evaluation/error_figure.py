@@ -36,7 +36,7 @@ def error_by_group(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draws age errors, hits of age ranges and gender accuracy of each group, beside constants'.
 
     Args:
-        tables: Of `metrics.by_group`.
+        tables: Of `groups.by_group`.
 
     Returns:
         One row a group, with its count; a panel for each measure that there is, with 95% intervals

@@ -1,6 +1,6 @@
 """How good a model is, beside what needs no model: the training median and the majority gender.
 
-As a command: python -m imdb_wiki.evaluation MODEL PREPARED_DIR --split test --output_dir DIR
+As a command: python -m imdb_wiki evaluate MODEL PREPARED_DIR --split test --output_dir DIR
 """
 
 import dataclasses

@@ -56,7 +56,7 @@ def all_figures(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict
 
     Args:
         table: Of `evaluation.predictions_table`.
-        tables: Of `metrics.by_group`.
+        tables: Of `groups.by_group`.
 
     Returns:
         Figures by the name of their file.

@@ -60,6 +60,7 @@ def accuracy(true_gender: np.ndarray, probabilities: np.ndarray) -> float:
 
 def balanced_accuracy(true_gender: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean of each gender's own accuracy: a majority that is answered always gets 0.5."""
+    # In scikit-learn, too; one line is no reason to install it.
     right = np.argmax(probabilities, axis=-1) == true_gender
     return float(np.mean([right[true_gender == gender].mean() for gender in set(true_gender)]))
 
@@ -108,6 +109,7 @@ def calibration_error(true_gender: np.ndarray, probabilities: np.ndarray) -> flo
 
     Guo et al., https://arxiv.org/abs/1706.04599; 0 when 80% sure answers are right 80% of the time.
     """
+    # scikit-learn has no such error, and its `calibration_curve` does not say how many a bin holds.
     bins = reliability(true_gender, probabilities)
     gaps = (bins["confidence"] - bins["accuracy"]).abs()
     return float(np.average(gaps, weights=bins["count"]))

@@ -1,6 +1,6 @@
 """Exports a model to LiteRT or ONNX, and keeps the file only if it predicts as the model does.
 
-As a command: python -m imdb_wiki.export models/compact.keras --to litert --quantize int8
+As a command: python -m imdb_wiki export models/compact.keras --to litert --quantize int8
 --prepared_dir data/utkface
 """
 

@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         "evaluations",
         nargs="+",
         metavar="NAME=FILE",
-        help="a metrics.json of imdb_wiki.evaluation, and what the card calls it",
+        help="a metrics.json of the command evaluate, and what the card calls it",
     )
     options = parser.parse_args(arguments)
     evaluations = {}

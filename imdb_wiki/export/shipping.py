@@ -36,7 +36,7 @@ FRAMING = {
     "box": "chip",  # square, upright; the face is about 0.86 of its width and 1.07 of its height
     "margin": 0.0,  # of the chip's side, added on each of its sides
     "padding": "edge",  # outside of the photo, its edge is repeated
-    "resampling": "area",  # as in `crops.square`: areas are averaged when scaling down
+    "resampling": "area",  # as in `images.pixels.square`: areas are averaged when scaling down
 }
 
 
@@ -44,7 +44,7 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
     """Writes `<output>.keras`, `<output>.json` and `<output>_split.json`.
 
     Args:
-        run_dir: Folder of `compact_training`.
+        run_dir: Folder of the command `train`.
         prepared_dirs: Folders whose validation splits, pooled, calibrate the age intervals.
         output: Path of the files without their ending; it may have dots, as `compact.v2`.
         coverage: Share of true ages that the intervals are meant to hold.
@@ -149,13 +149,13 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
             raise FileNotFoundError(f"no such file: {path}")
     recipe_path = run_dir / RECIPE_FILE
     if not recipe_path.is_file():
-        raise InputError(f"{run_dir} is not a folder of compact_training: it lacks {RECIPE_FILE}")
+        raise InputError(f"{run_dir} is not a folder of the command train: it lacks {RECIPE_FILE}")
     try:
         recipe = parse_json(recipe_path.read_text(encoding="utf-8"))
         if not all(isinstance(folder, str) for folder in recipe["data"]):
             raise TypeError
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{recipe_path} is not a recipe of compact_training") from error
+        raise InputError(f"{recipe_path} is not a recipe of the command train") from error
     if output.is_dir():
         raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")
     for path, kind in zip(
@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="A file that is there is replaced only if it is an earlier result of this command.",
     )
     add = parser.add_argument_group("training and data").add_argument
-    add("run_dir", type=Path, metavar="RUN_DIR", help="folder of imdb_wiki.compact_training")
+    add("run_dir", type=Path, metavar="RUN_DIR", help="folder of the command train")
     add_folders_argument(
         add,
         ", that it was trained on: the faces of their validation splits decide how wide the age "

@@ -13,12 +13,11 @@ from imdb_wiki.command import (
 )
 from imdb_wiki.errors import InputError
 from imdb_wiki.fine_tuning.defaults import Choices
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.options import add_options, chosen_options
 from imdb_wiki.processes import in_own_process, is_alone
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
-
-SHIPPED = Path(__file__).parents[2] / "models" / "compact.keras"
 
 
 @says_errors_in_one_line
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         "--start_from",
         type=Path,
-        default=SHIPPED,
+        default=SHIPPED_MODEL,
         metavar="FILE",
         help="a .keras file with its .json beside it (default: models/compact.keras)",
     )

@@ -41,7 +41,7 @@ def decode(data: bytes, size: int) -> np.ndarray:
         `(height, width, 3)` uint8, BGR.
 
     Raises:
-        UnreadableImageError: no image, cut in the middle, or too large (`imdb_wiki.headers`).
+        UnreadableImageError: no image, cut in the middle, or too large (`images.headers`).
     """
     if not data:
         raise UnreadableImageError("the file is empty")

@@ -38,6 +38,7 @@ def calibrate(
 
     Where no label but a range is known, each of its years counts as equally likely: the interval is
     then rather too wide, since true ages are more often on the network's side of the range.
+    Libraries of conformal prediction, such as MAPIE, take no ranges.
 
     Args:
         true_years: Ages (count,) of a validation split, or ranges (count, 2), first and last year.

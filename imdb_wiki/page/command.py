@@ -19,10 +19,10 @@ from pathlib import Path
 
 from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.page.hosts import EVERYWHERE, bound_socket, is_host, known_hosts, url_host
 from imdb_wiki.tensorflow_start import quiet_tensorflow
 
-DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "compact.keras"
 HOST = "127.0.0.1"
 PORT = 7860  # Gradio's own
 KEPT_SECONDS = 60  # after a photo's arrival, and again after its answer
@@ -47,7 +47,7 @@ def answer(upload, model) -> tuple[str, str]:
     """Answers one photo.
 
     Args:
-        upload: A `demo_uploads.Upload`; None for a photo that is not there.
+        upload: A `page.uploads.Upload`; None for a photo that is not there.
         model: Of `prediction.load_predictor`.
 
     Returns:
@@ -74,7 +74,7 @@ def build_page(model, uploads):
 
     Args:
         model: Of `prediction.load_predictor`.
-        uploads: The `demo_uploads.Uploads` that hold the photos.
+        uploads: The `page.uploads.Uploads` that hold the photos.
 
     Returns:
         Gradio's `Blocks`; `build_app` puts them behind the gate.
@@ -119,7 +119,7 @@ def build_app(page, uploads, hosts: frozenset[str]):
     Args:
         page: Of `build_page`.
         uploads: Those it was built with.
-        hosts: Of `demo_guard.known_hosts`.
+        hosts: Of `page.hosts.known_hosts`.
 
     Returns:
         An ASGI application.
@@ -208,7 +208,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     model.add_argument(
         "--model",
         type=Path,
-        default=DEFAULT_MODEL,
+        default=SHIPPED_MODEL,
         metavar="FILE",
         help=".keras, .tflite or .onnx, with its .json beside it (default: the shipped one)",
     )

@@ -22,27 +22,31 @@ _OTHER_KIND = ("#F3F3F3", "#B5B5B5")
 _LAYER_HEIGHT, _GAP, _LETTER, _REST = 0.72, 1.0, 0.165, 6.56
 _SIDE = 0.3  # how far beside the boxes a shortcut runs
 
-# What happens in each step: where its code is, what it does, what it hands on.
+# What happens in each step: where its code is in imdb_wiki/, what it does, what it hands on.
 _PREPARATION = (
     (
-        "sources",
+        "datasets/",
         "imdb.mat and photos\n→ one table: age, gender,\nperson, face score",
         "one row a photo",
     ),
-    ("filters", "named rules, in order,\neach one counted", "rejects.csv"),
-    ("crops", "colour, square, one size;\na bad image stops nothing", "crop/train/female/…jpg"),
+    ("preparation/rules.py", "named rules, in order,\neach one counted", "rejects.csv"),
     (
-        "splits",
+        "preparation/crops.py",
+        "colour, square, one size;\na bad image stops nothing",
+        "crop/train/female/…jpg",
+    ),
+    (
+        "preparation/splits.py",
         "train, validation, test:\nno person and no picture\nin two of them",
         "train, val, test.csv",
     ),
 )
 _NOTEBOOK = (
-    ("pipeline", "decode in parallel,\nshuffle by file, batch", "uint8 images, labels"),
-    ("networks", "two branches:\nage in years, gender", "an untrained model"),
-    ("training", "augment, fit both heads,\nkeep the best epoch", "model.keras, history.csv"),
+    ("pipeline.py", "decode in parallel,\nshuffle by file, batch", "uint8 images, labels"),
+    ("networks/", "two branches:\nage in years, gender", "an untrained model"),
+    ("training/", "augment, fit both heads,\nkeep the best epoch", "model.keras, history.csv"),
     (
-        "evaluation",
+        "evaluation/",
         "scores on people never seen,\nbeside constant answers",
         "metrics.json, figures",
     ),
@@ -54,7 +58,7 @@ def process_diagram() -> Figure:
     """Draws the process: the preparation's four steps, then the notebook's four.
 
     Returns:
-        Two rows of steps, each with its module, what it does and what it leaves behind.
+        Two rows of steps, each with the place of its code, what it does and what it leaves behind.
     """
     figure = Figure(figsize=(PAGE_INCHES, 4.8), layout="constrained")
     axes = figure.subplots()
@@ -70,12 +74,12 @@ def process_diagram() -> Figure:
         centred = {"va": "center", "color": colour}
         axes.text(0.25, top + 0.3, title, fontsize=11, fontweight="bold", **centred)
         axes.text(11.75, top + 0.3, when, fontsize=10, ha="right", va="center", color=GREY)
-        for number, (module, what, leaves) in enumerate(steps):
+        for number, (place, what, leaves) in enumerate(steps):
             left = 0.25 + 2.95 * number
             _box(axes, (left, top + 0.58), (2.65, 1.5), "white", colour)
             centred = {"ha": "center", "va": "center"}
             middle = left + 1.325
-            axes.text(middle, top + 0.8, f"{module}.py", fontweight="bold", **centred)
+            axes.text(middle, top + 0.8, place, fontweight="bold", fontsize=9.5, **centred)
             axes.text(middle, top + 1.3, what, fontsize=9.5, **centred)
             axes.text(middle, top + 1.87, leaves, style="italic", size=9, color=GREY, **centred)
             if number:
@@ -88,6 +92,8 @@ def process_diagram() -> Figure:
 @styled
 def network_diagram(model: keras.Model) -> Figure:
     """Draws a network layer by layer: names, output shapes, parameters.
+
+    Keras' `plot_model` would need Graphviz, a program that pip does not install.
 
     Args:
         model: A functional model.

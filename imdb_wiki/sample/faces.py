@@ -1,7 +1,7 @@
 """Draws a head: every part of it, from what lies behind to what lies before.
 
-Lengths are in the head units of `imdb_wiki.drawing.canvas`: chin at y = +1, crown at y = -1. Which
-numbers make a face old or young, a man's or a woman's, is in `imdb_wiki.drawing.people`.
+Lengths are in the head units of `imdb_wiki.sample.canvas`: chin at y = +1, crown at y = -1. Which
+numbers make a face old or young, a man's or a woman's, is in `imdb_wiki.sample.people`.
 """
 
 import numpy as np

@@ -61,6 +61,10 @@ def sent(path: Path) -> Upload:
     return Upload(io.BytesIO(path.read_bytes()), path.suffix, "")
 
 
+def test_without_a_model_the_included_one_answers():
+    assert demo.parse_arguments([]).model.is_file()
+
+
 def test_a_photo_is_answered_with_boxes_and_a_card_a_face(photos):
     drawn, said = demo.answer(sent(photos / "astronaut.png"), MODEL)
     assert 'alt="the photo with 1 face marked"' in drawn

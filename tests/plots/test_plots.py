@@ -18,6 +18,7 @@ from imdb_wiki.pipeline import read_split
 from imdb_wiki.plots import diagrams
 from imdb_wiki.preparation.report import report_figure
 from imdb_wiki.preparation.rules import rule_names
+from tests.conftest import REPOSITORY
 from tests.plots.looking import assert_readable, contrast_with_white, drawn_texts, rendered
 from tests.prepared import write_prepared
 
@@ -79,6 +80,15 @@ def test_each_picture_shows_something_can_be_read_and_saved(frames, table, tmp_p
     path = tmp_path / "new" / "last.png"
     plots.save(figure, path)
     assert plots.read_image(path).shape == image.shape
+
+
+def test_the_process_names_places_that_there_are():
+    texts = diagrams.process_diagram().axes[0].texts
+    places = [t.get_text() for t in texts if t.get_fontweight() == "bold"]
+    assert len(places) == 10  # the script, the notebook and four steps of each
+    for place in places:
+        room = REPOSITORY if place.startswith("imdb_wiki_") else REPOSITORY / "imdb_wiki"
+        assert (room / place).exists(), place
 
 
 def people(ages, genders, folders=("data/sample",)):

@@ -20,12 +20,12 @@ import skimage.data
 from PIL import Image
 
 import imdb_wiki_predict
+from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.models.files import save_model
 from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.prediction import faces as prediction
 from imdb_wiki.prediction import stream as prediction_stream
 from imdb_wiki.prediction.output import COLUMNS
-from imdb_wiki_predict import DEFAULT_MODEL
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
 from tests.shared import (
@@ -665,12 +665,12 @@ def test_ctrl_c_at_any_moment_is_one_line(command, portrait, tmp_path):
     for number in range(100):
         portrait.save(tmp_path / "photos" / f"{number}.png")
     (tmp_path / "run").mkdir()
-    shutil.copy(DEFAULT_MODEL, tmp_path / "run" / "model.keras")
+    shutil.copy(SHIPPED_MODEL, tmp_path / "run" / "model.keras")
     (tmp_path / "run" / "recipe.json").write_text(json.dumps({"data": [str(prepared_dir)]}))
     results = tmp_path / "results"
     arguments = {
         "imdb_wiki_predict.py": [tmp_path / "photos", "--json", results / "faces.json"],
-        "export": [DEFAULT_MODEL, "--to", "onnx", "--output", results / "compact.onnx"],
+        "export": [SHIPPED_MODEL, "--to", "onnx", "--output", results / "compact.onnx"],
         "shipping": [tmp_path / "run", prepared_dir, "--output", results / "compact"],
     }[command]
     program = [command] if command.endswith(".py") else ["-m", f"imdb_wiki.{command}"]

@@ -122,7 +122,8 @@ def _joined(answers: dict[str, np.ndarray]) -> np.ndarray:
 def mixed(own: tuple, others: tuple, seed: tf.Tensor, mixing: float, share: Share = WHOLE) -> tuple:
     """Lays over each image another one of the batch, fainter, and mixes their ages alike.
 
-    mixup after Zhang et al., https://arxiv.org/abs/1710.09412. The gender stays that of the
+    mixup after Zhang et al., https://arxiv.org/abs/1710.09412; Keras' `MixUp` layer draws from a
+    state of its own, which a training that goes on would not have. The gender stays that of the
     stronger image: as a whole number it has no place between two.
 
     Args:

@@ -1,6 +1,6 @@
 """Trains the compact network without a notebook; stopped at any moment, it goes on.
 
-    python -m imdb_wiki.compact_training data/utkface data/wiki --run_dir runs/compact
+    python -m imdb_wiki train data/utkface data/wiki --run_dir runs/compact
 
 If started again with the same arguments, it continues after the last complete epoch, with the
 losses of a run that was never stopped: optimizer, schedule, averages are on disk, and all random
