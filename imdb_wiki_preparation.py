@@ -83,6 +83,8 @@ def _print(report: dict, settings: "Settings") -> None:
     print(report_text(report))
     if settings.split_by == "identity" and report["split_by"] == "image":
         print("this data set names no people, so the split is by image")
+    if report["split_by"] == "official" and report["people_in_two_splits"]:
+        print(f"{report['people_in_two_splits']:,} people are in two of the published splits")
     print(f"in {settings.output_dir}")
 
 

@@ -40,22 +40,45 @@ def _val_of_train(train: pd.DataFrame, groups: np.ndarray, settings: Settings) -
     return split_groups(groups, file_names(train["source"]), (1 - share, share), settings.seed)
 
 
+def is_as_published(listed: dict[str, set[str]] | None, settings: Settings) -> bool:
+    """Whether each photo's split is published, by the data set or in a CSV."""
+    return listed is None and (settings.split_by == "official" or bool(settings.split_file))
+
+
 def splits_by_name(
     table: pd.DataFrame,
     kept: pd.DataFrame,
     groups: np.ndarray,
-    by_identity: bool,
+    pictures: np.ndarray,
+    split_by: str,
     listed: dict[str, set[str]] | None,
     settings: Settings,
 ) -> np.ndarray:
-    """The name of each row's split, `(rows,)`; refuses to leave one empty."""
+    """Deals the rows to the splits.
+
+    Args:
+        table: All rows.
+        kept: Those that no rule has taken.
+        groups: `(kept rows,)` integers; what has the same one stays together.
+        pictures: The same for identical pictures alone. A published split is kept but for these: by
+            people, one who is in two of its parts would empty the first.
+        split_by: "identity" if `groups` keeps people together, or "image".
+        listed: The photos of val and test, by a list of this project.
+        settings: What else decides.
+
+    Returns:
+        The name of each row's split, `(kept rows,)`.
+
+    Raises:
+        NothingLeftError: A split would be empty.
+    """
     if listed is not None:
         wanted, reason = list(SPLIT_NAMES), f"of those that {settings.split_file} lists"
         split = listed_splits(groups, kept["source"], listed)
-    elif settings.split_by == "official" or settings.split_file:
+    elif is_as_published(listed, settings):
         wanted = [name for name in SPLIT_NAMES if (table["official_split"] == name).any()]
         reason = "as the data set deals its photos"
-        split = official_splits(groups, kept["official_split"], wanted)
+        split = official_splits(pictures, kept["official_split"], wanted)
         if settings.split_file and "val" not in wanted:
             wanted, split = list(SPLIT_NAMES), split * 2  # 0 train, 2 test
             split[split == 0] = _val_of_train(kept[split == 0], groups[split == 0], settings)
@@ -64,7 +87,8 @@ def splits_by_name(
         wanted = list(shares)
         reason = f"split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g}"
         photos = file_names(kept["source"])
-        names = kept["identity"].where(kept["identity"] != "", photos) if by_identity else photos
+        named = split_by == "identity"
+        names = kept["identity"].where(kept["identity"] != "", photos) if named else photos
         split = split_groups(groups, names, tuple(shares.values()), settings.seed)
     for number, name in enumerate(wanted):
         if not (split == number).any():

@@ -24,7 +24,12 @@ from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
 from imdb_wiki.parallel import in_chunks
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Job, Outcome, carried_bytes, make_crops
-from imdb_wiki.preparation.dealing import NothingLeftError, refuse_other_list, splits_by_name
+from imdb_wiki.preparation.dealing import (
+    NothingLeftError,
+    is_as_published,
+    refuse_other_list,
+    splits_by_name,
+)
 from imdb_wiki.preparation.duplicates import contradicting, joined, same_picture_pairs
 from imdb_wiki.preparation.hashes import perceptual_hashes
 from imdb_wiki.preparation.inputs import count_come_since, refuse_vanished_photos
@@ -40,9 +45,7 @@ from imdb_wiki.preparation.rules import (
     repeated_rows,
 )
 from imdb_wiki.preparation.settings import Settings
-from imdb_wiki.preparation.splits import (
-    person_numbers,
-)
+from imdb_wiki.preparation.splits import person_numbers
 from imdb_wiki.preparation.workers import Workers, workers_of
 from imdb_wiki.split_lists import (
     is_published_split,
@@ -171,16 +174,21 @@ def _prepare_table(
         kept = _without_duplicates(table, settings)
         same_pictures = _same_pictures(kept, journal, workers)
     with _timed(seconds, "split"):
-        by_identity = settings.split_by == "identity" and bool((kept["identity"] != "").any())
-        groups = person_numbers(kept["identity"]) if by_identity else np.arange(len(kept))
-        groups = joined(groups, same_pictures.values())
-        kept = kept.assign(split=splits_by_name(table, kept, groups, by_identity, listed, settings))
+        pictures = joined(np.arange(len(kept)), same_pictures.values())
+        split_by, groups = "image", pictures
+        if settings.split_by == "identity" and (kept["identity"] != "").any():
+            split_by = "identity"
+            groups = joined(person_numbers(kept["identity"]), same_pictures.values())
+        names = splits_by_name(table, kept, groups, pictures, split_by, listed, settings)
+        kept = kept.assign(split=names)
+        if is_as_published(listed, settings):
+            split_by = "official"
     with _timed(seconds, "publishing"):
         kept = with_filenames(kept)
         journal.begin_publishing(_as_bytes(same_pictures))
         publish(table, kept, journal, settings.output_dir)
 
-    report = preparation_report(table, kept, by_identity, image_count, seconds)
+    report = preparation_report(table, kept, split_by, image_count, seconds)
     report["same_picture_links"] = {name: len(pairs) for name, pairs in same_pictures.items()}
     report["arguments"] = journal.arguments
     picture = io.BytesIO()

@@ -20,7 +20,7 @@ _PACKAGES = ("numpy", "scipy", "pandas", "opencv-python-headless")
 def preparation_report(
     table: pd.DataFrame,
     kept: pd.DataFrame,
-    by_identity: bool,
+    split_by: str,
     image_count: int,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def preparation_report(
     Args:
         table: every row with its `rule`, "" where it is kept.
         kept: the kept rows with their `split`.
-        by_identity: whether people were kept together.
+        split_by: "identity" if people were kept together, "image", or "official" as published.
         image_count: photos this run has opened.
         seconds: per step.
 
@@ -54,7 +54,8 @@ def preparation_report(
         "rejected": {rule: int(counts.get(rule, 0)) for rule in rule_names()},
         "kept": len(kept),
         "mean_age_years": _mean_age_years(kept),
-        "split_by": "identity" if by_identity else "image",
+        "split_by": split_by,
+        "people_in_two_splits": _people_in_two_splits(kept),
         "splits": splits,
         "seconds": {step: round(value, 3) for step, value in seconds.items()},
         "images_per_second": round(image_count / max(seconds["crops"], 1e-9), 1),
@@ -63,6 +64,11 @@ def preparation_report(
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },
     }
+
+
+def _people_in_two_splits(kept: pd.DataFrame) -> int:
+    named = kept[kept["identity"] != ""]
+    return int((named.groupby("identity")["split"].nunique() > 1).sum())
 
 
 def ages_or_middles(rows: pd.DataFrame) -> pd.Series:

@@ -144,6 +144,26 @@ def prepared_rows(folder, *arguments):
     return pd.concat(frames, names=["split"]).reset_index("split")
 
 
+def test_a_published_split_keeps_people_where_it_has_them_and_says_how_many(tmp_path):
+    (tmp_path / "in").mkdir()
+    rows = [(n, ("Ann", "Bea")[n % 2], ("train", "train", "val", "test")[n // 2]) for n in range(8)]
+    names = [f"{n}_{person}_{30 + n}_f.jpg" for n, person, _ in rows]
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(cv2.imencode(".jpg", photo(int(name[0])))[1])
+    dealt = [split for _, _, split in rows]
+    pd.DataFrame({"file": names, "split": dealt}).to_csv(tmp_path / "list.csv", index=False)
+    where = ("--photo_dir", tmp_path / "in", "--output_dir", tmp_path / "out")
+    split = ("--dataset", "agedb", "--split_file", tmp_path / "list.csv")
+    done = run_preparation(*where, *split, "--img_size", 32)
+    assert done.returncode == 0, done.stderr
+    assert "2 people are in two of the published splits" in done.stdout
+    for name in ("train", "val", "test"):
+        kept = set(pd.read_csv(tmp_path / "out" / f"{name}.csv")["source"])
+        assert kept == {names[n] for n in range(8) if dealt[n] == name}
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["split_by"], report["people_in_two_splits"]) == ("official", 2)
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_labels_are_read_as_the_data_set_means_them(name, tmp_path):
     wanted = write_layout(tmp_path / "in", name)
