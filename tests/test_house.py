@@ -52,7 +52,7 @@ def build(image_size, dropout, **_):
     return with_heads(image, features, dropout, "toy_network")
 
 
-TOY = Network("toy_network", least_image_side_pixels=1, build=build)
+TOY = Network("toy_network", "a toy", least_image_side_pixels=1, build=build)
 '''
 
 RULE = """
@@ -99,6 +99,7 @@ def test_a_data_set_a_rule_and_a_network_are_one_file_each(extended):
         assert list(csv.DictReader(rows)) == [
             {"source": "male-99.jpg", "rule": "too_wise", "detail": "99"}
         ]
+    assert "toy_network: a toy" in " ".join(run(extended, "-m", "imdb_wiki", "train", "-h").split())
     train = ["-m", "imdb_wiki", "train", "data", "--run_dir", "run", "--network", "toy_network"]
     sizes = ["--image_size", 16, "--source_size", 16, "--epochs", 1, "--batch_size", 16]
     run(extended, *train, *sizes)

@@ -8,9 +8,6 @@ import numpy as np
 import simplejpeg
 
 from imdb_wiki.images.headers import UnreadableImageError, checked, jpeg_header
-from imdb_wiki.images.reading import (
-    MAX_PHOTO_BYTES as MAX_PHOTO_BYTES,  # for those that import it here
-)
 
 # Above this ratio of a picture to its crop, bilinear interpolation begins to skip pixels.
 _BILINEAR_RATIO = 1.6

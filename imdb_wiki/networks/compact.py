@@ -124,11 +124,14 @@ def _build(
 
 
 # The stem and four stages each halve the side.
-COMPACT_CNN = Network("compact_cnn", least_image_side_pixels=32, build=_build)
+COMPACT_CNN = Network(
+    "compact_cnn", "the small network of this project", least_image_side_pixels=32, build=_build
+)
 
 # The same with 15 times the weights, to teach the small one; for a GPU.
 LARGE_CNN = Network(
     "large_cnn",
+    "compact_cnn with 15 times the weights, to teach it",
     least_image_side_pixels=32,
     build=partial(
         _build,

@@ -19,13 +19,16 @@ class Network:
 
     Attributes:
         name: What `--network` calls it.
+        help: What `--help` says of it, in some words.
         least_image_side_pixels: Smaller images become less than one pixel on their way through.
         build: Called with `image_size` (pixels a side; None takes any) and the keywords `dropout`,
             `squeeze`, `pretrained` and `tasks` of a training's recipe, of which it takes what it
-            needs; returns an uncompiled model of the contract in `imdb_wiki.networks`.
+            needs; returns an uncompiled model of the contract in `imdb_wiki.networks`, whose own
+            name is `name` or `transfer_` and `name`: by it `fine-tune` knows the network again.
     """
 
     name: str
+    help: str
     least_image_side_pixels: int
     build: "Callable[..., keras.Model]"
 

@@ -69,7 +69,11 @@ def _build(
 
 
 EFFICIENTNETV2_B0, CONVNEXT_TINY = (
-    # Both halve the side five times.
-    Network(name, least_image_side_pixels=32, build=partial(_build, backbone=name))
+    Network(
+        name,
+        "starts from weights learnt on ImageNet, fetched on first use",
+        least_image_side_pixels=32,  # both halve the side five times
+        build=partial(_build, backbone=name),
+    )
     for name in TRANSFER_BACKBONES
 )

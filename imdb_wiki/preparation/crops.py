@@ -12,9 +12,6 @@ import numpy as np
 from imdb_wiki import MAX_IMAGE_PIXELS
 from imdb_wiki.images.headers import UnreadableImageError
 from imdb_wiki.images.pixels import decode, encode, square
-from imdb_wiki.images.reading import (
-    MAX_PHOTO_BYTES as MAX_PHOTO_BYTES,  # for those that import it here
-)
 from imdb_wiki.images.reading import MissingPhotoError, Photo, read_bytes
 from imdb_wiki.preparation.hashes import perceptual_hashes
 

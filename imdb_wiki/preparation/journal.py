@@ -147,6 +147,9 @@ class Journal:
 
         Until crops are put into their places, photos that could not be read are not among it: they
         may have been on their way, and are looked at again.
+
+        Raises:
+            InputError: a line is damaged.
         """
         if not self._lines_path.is_file():
             return []
@@ -154,7 +157,13 @@ class Journal:
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             os.truncate(self._lines_path, len(whole))
-        outcomes = [Outcome(*values) for line in whole.splitlines() for values in json.loads(line)]
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            outcomes = [Outcome(*values) for line in lines for values in line]
+        except (ValueError, TypeError) as error:  # a machine that lost power has not kept its bytes
+            raise InputError(
+                f"{self._lines_path} is damaged; add --overwrite to begin again"
+            ) from error
         if self._publishing_path.is_file():
             return outcomes
         return [outcome for outcome in outcomes if not outcome.rule]

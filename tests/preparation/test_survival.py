@@ -124,6 +124,18 @@ def test_a_run_begun_by_an_older_version_continues_to_the_same_bytes(
     assert content(output_dir) == undisturbed
 
 
+def test_a_journal_whose_bytes_were_lost_is_said(original, tmp_path):
+    output_dir = tmp_path / "out"
+    process = start(original, output_dir)
+    path = output_dir / ".preparing" / "journal.jsonl"
+    wait_for(process, lambda: path.is_file() and b"\n" in path.read_bytes())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    path.write_bytes(bytes(100) + b"\n")  # as after a power cut
+    done = run_preparation(*arguments(original, output_dir))
+    assert_one_line(done, "journal.jsonl is damaged; add --overwrite to begin again")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(25))
 def test_killed_again_and_again_at_any_moment(seed, original, undisturbed, tmp_path):

@@ -23,13 +23,16 @@ def build_network(recipe: Recipe, image_size: int | None, pretrained: bool = Tru
         image_size: Side of the square image in pixels; None takes any.
         pretrained: Whether a backbone starts from ImageNet's weights, which are fetched.
     """
-    return NETWORKS[recipe.network].build(
+    network = NETWORKS[recipe.network].build(
         image_size,
         dropout=recipe.dropout,
         squeeze=recipe.squeeze,
         pretrained=pretrained,
         tasks=recipe.tasks,
     )
+    known_as = network.name.removeprefix("transfer_")
+    assert known_as == recipe.network, f"{recipe.network}: its model is called {network.name}"
+    return network
 
 
 class SeedEachEpoch(keras.callbacks.Callback):

@@ -103,9 +103,7 @@ class Recipe:
         "compact_cnn",
         one_of(*NETWORKS),
         "NAME",
-        "compact_cnn, the small network of this project; large_cnn, the same with 15 times the "
-        "weights; or efficientnetv2_b0 or convnext_tiny, which start from weights learnt on "
-        "ImageNet, fetched on first use",
+        "; ".join(f"{network.name}: {network.help}" for network in NETWORKS.values()),
         _NETWORK,
     )
     tasks: tuple[str, ...] = option(
