@@ -45,8 +45,8 @@ def option(
         group: The heading under which help lists it.
         default_text: How help says the default, where the value itself does not say it.
         several: Whether the value is a tuple, of one or more of `kind`.
-        is_text: Whether the value is a text or a path, and may be None, where the default does not
-            show that.
+        is_text: Whether the value is a text or a path, where the default does not show that; it may
+            be None if that is the default.
     """
     about = {
         "kind": kind,
@@ -123,7 +123,7 @@ def read_options(instance: Any) -> None:
     for field in _options_of(type(instance)):
         value, about = getattr(instance, field.name), field.metadata
         is_text = isinstance(field.default, str) or about["is_text"]
-        if value is None and about["is_text"]:
+        if value is None and about["is_text"] and field.default is None:
             continue  # it was not given, and nothing else says it
         read = read_values if about["several"] else read_value
         value = read(field.name, value, about["kind"], is_text)

@@ -125,8 +125,8 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
     return made
 
 
-def _place(where: object, name: str, places: dict) -> str:
-    if name not in places:
+def _place(where: object, name: object, places: dict) -> str:
+    if not isinstance(name, str) or name not in places:
         raise InputError(f"{where}: no folder is called {name!r}, only {', '.join(places)}")
     return places[name]
 

@@ -1,8 +1,9 @@
 """A chain of trainings from one file: read with all its mistakes, run, killed, continued."""
 
 import json
+import re
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from imdb_wiki.recipes import command
 from imdb_wiki.recipes.chain import read_chain
 from imdb_wiki.recipes.command import main
 from imdb_wiki.training.compact import train as compact_train
+from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
 from tests.shared import LEAST_COMPACT, assert_one_line, ran
@@ -154,6 +156,74 @@ def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
 def test_what_is_wrong_in_the_file_is_one_line(tmp_path, content, change, said):
     path = written(tmp_path, content | change)
     assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), said)
+
+
+# Values of each of JSON's types, and two that are no number that a computer holds.
+OF_ALL_TYPES = (
+    *([], ["a"], [["a"]], [None], {}, {"a": [1]}, {"a": None}),
+    *("a", None, True, -3, 0.123, float("inf"), 10**400),
+)
+
+
+def wrong_values(field) -> list:
+    """Those of `OF_ALL_TYPES` that a field of a recipe cannot be."""
+    types = {str: [str], bool: [bool], int: [], float: [float]}.get(field.type, [])
+    is_right = [type(value) in types and value != float("inf") for value in OF_ALL_TYPES]
+    return [
+        value
+        for value, right in zip(OF_ALL_TYPES, is_right, strict=True)
+        if not right and not (value is None and field.default is None)
+    ]
+
+
+IN_STEPS = [field for field in fields(Recipe) if field.name != "folder_shares"]
+
+
+@pytest.mark.parametrize("field", IN_STEPS, ids=lambda field: field.name)
+def test_a_recipes_field_of_another_type_is_one_line(tmp_path, field):
+    for value in wrong_values(field):
+        if field.name == "augmentation" and value == {}:
+            continue  # it changes nothing
+        step = {"data": {"a": 1}, field.name: value}
+        path = written(tmp_path, {"data": {"a": "a"}, "steps": [step]})
+        line = assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "step 1: ")
+        assert field.name in line or "a is not known" in line, value
+
+
+@pytest.mark.parametrize("field", fields(Augmentation), ids=lambda field: field.name)
+def test_an_augmentations_field_of_another_type_is_one_line(tmp_path, field):
+    for value in wrong_values(field):
+        step = {"data": {"a": 1}, "augmentation": {field.name: value}}
+        path = written(tmp_path, {"data": {"a": "a"}, "steps": [step]})
+        said = f"step 1: {field.name}: "
+        assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), said)
+
+
+@pytest.mark.parametrize(
+    ("place", "right", "said"),
+    [
+        (["data"], [], "data is not a list|no folder is called"),
+        (["data", "a"], ["a"], "data is not a list"),
+        (["steps"], [], "it has no steps|step 1: data is not"),
+        (["steps", 0], [], "step 1: data is not"),
+        (["steps", 0, "data"], [], "step 1: (data is not|folder_shares)"),
+        (["steps", 0, "data", "a"], [0.123], "step 1: folder_shares"),
+        (["calibrate_on"], [["a"]], "calibrate_on names no folders|no folder is called"),
+        (["calibrate_on", 0], ["a"], "no folder is called"),
+    ],
+)
+def test_a_part_of_the_chain_of_another_type_is_one_line(tmp_path, place, right, said):
+    for value in OF_ALL_TYPES:
+        if value in right:
+            continue
+        content = {"data": {"a": "a"}, "steps": [{"data": {"a": 1}}], "calibrate_on": ["a"]}
+        at = content
+        for key in place[:-1]:
+            at = at[key]
+        at[place[-1]] = value
+        path = written(tmp_path, content)
+        done = ran(main, path, "--run_dir", "r", "--output", "o")
+        assert_one_line(done, re.compile(said))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\0"])

@@ -295,7 +295,8 @@ class Recipe:
     def _fill_in(self, name: str, default: Callable[[], float]) -> None:
         """Sets the values that were not given and follow from other fields."""
         if getattr(self, name) is None:
-            with contextlib.suppress(TypeError, ValueError):  # not a number: reported next
+            # Not a number, or one too large: reported next.
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
                 object.__setattr__(self, name, default())
 
     def _contradictions(self) -> Iterator[tuple[bool, str]]:
