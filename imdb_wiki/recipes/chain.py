@@ -21,6 +21,7 @@ class Step:
 
     folders: tuple[str, ...]  # prepared folders
     options: dict[str, Any]  # of `Recipe`, without those that follow from the chain
+    left_out: str = ""  # list of faces that are not read, `left_out.csv` of an audit; "" for none
 
     def recipe(self, before: Sequence[str]) -> Recipe:
         """The training's recipe.
@@ -63,9 +64,10 @@ class Chain:
 def read_chain(path: Path) -> Chain:
     """Reads a chain's file and checks all of it.
 
-    It is JSON: `data`, folders by name; `steps`, each with `data` (a share by folder's name) and
-    fields of `Recipe`, whose `start_from` and `teacher` may be "the step before" or "step 3";
-    `calibrate_on`, names of folders (all of the last step's if absent).
+    It is JSON: `data`, folders by name; `steps`, each with `data` (a share by folder's name),
+    perhaps `left_out` (the path of a list of faces that are not read) and fields of `Recipe`, whose
+    `start_from` and `teacher` may be "the step before" or "step 3"; `calibrate_on`, names of
+    folders (all of the last step's if absent).
 
     Args:
         path: The file.
@@ -108,7 +110,10 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
         raise InputError(f"{where}: data is not the share of each folder, by its name")
     given = {name: value for name, value in step.items() if name not in ("about", "data")}
     fields = {field.name for field in dataclasses.fields(Recipe)} - {"folder_shares"}
-    _refuse_unknown(where, given, fields)
+    _refuse_unknown(where, given, fields | {"left_out"})
+    if "left_out" in given and not _is_text(given["left_out"]):
+        raise InputError(f"{where}: left_out: {given['left_out']!r} is not the path of a list")
+    left_out = given.pop("left_out", "")
     if "augmentation" in given:
         if not isinstance(given["augmentation"], dict):
             raise InputError(f"{where}: augmentation is not numbers by name")
@@ -117,7 +122,7 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     shares = tuple(step["data"].values())
     folders = tuple(_place(where, name, places) for name in step["data"])
-    made = Step(folders, {**given, "folder_shares": shares})
+    made = Step(folders, {**given, "folder_shares": shares}, left_out)
     try:
         made.recipe([f"step {before}.keras" for before in range(1, number)])
     except InputError as error:

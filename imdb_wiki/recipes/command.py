@@ -31,12 +31,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     chain = read_chain(options.chain)
-    for folder in chain.folders if is_alone() else []:  # else the others are told
+    if is_alone():  # else the others are told
+        _look_first(chain)
+    print_anywhere()
+    return in_own_process(lambda: _reproduce(chain, options.run_dir, options.output))
+
+
+def _look_first(chain: Chain) -> None:
+    """Refuses, before hours of training, folders and lists that cannot be used."""
+    from imdb_wiki.split_tables import read_split
+
+    for folder in chain.folders:
         for split in ("train", "val"):
             if not Path(folder, f"{split}.csv").is_file():
                 raise InputError(f"{folder} holds no {split}.csv: prepare it first")
-    print_anywhere()
-    return in_own_process(lambda: _reproduce(chain, options.run_dir, options.output))
+    for step in chain.steps:
+        for split in ("train", "val") if step.left_out else ():
+            read_split(step.folders, split, incomplete=True, left_out=step.left_out)
 
 
 def _reproduce(chain: Chain, run_dir: Path, output: Path) -> int:
@@ -74,10 +85,10 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
         folder = run_dir / f"step-{number}"
         folders: list[str | PathLike] = [*step.folders]
         recipe = step.recipe(before)
-        if not is_finished(folders, folder, recipe):
+        if not is_finished(folders, folder, recipe, step.left_out):
             if verbose and is_first():
                 tell(f"step {number} of {len(chain.steps)}: {' '.join(step.folders)}")
-            train_compact(folders, folder, recipe, verbose)
+            train_compact(folders, folder, recipe, verbose, step.left_out)
         before.append(str(folder / MODEL_FILE))
     if not is_first():
         return {}

@@ -14,12 +14,14 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.models.files import load_model
 from imdb_wiki.networks import compact
 from imdb_wiki.networks.compact import compact_cnn
+from imdb_wiki.pipeline import read_split
 from imdb_wiki.prediction import load_predictor
 from imdb_wiki.recipes import command
 from imdb_wiki.recipes.chain import read_chain
 from imdb_wiki.recipes.command import main
 from imdb_wiki.training.compact import train as compact_train
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
+from imdb_wiki.training.compact.state import digest_of_rows
 from tests.conftest import REPOSITORY
 from tests.prepared import write_prepared
 from tests.shared import LEAST_COMPACT, assert_one_line, ran
@@ -146,6 +148,7 @@ def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
         ),
         ({"steps": [{"data": {"a": 1}, "start_from": "step 0"}]}, "'step 0' names none"),
         ({"steps": [{"data": {"a": 1}, "augmentation": {"flop": 1}}]}, "flop is not known"),
+        ({"steps": [{"data": {"a": 1}, "left_out": ""}]}, "step 1: left_out: '' is not the path"),
         ({"steps": [{"data": {"a": 1}, "augmentation": 3}]}, "augmentation is not"),
         ({"data": {}}, "data is not a list"),
         ({"data": {"a": 3}}, "data is not a list"),
@@ -208,6 +211,7 @@ def test_an_augmentations_field_of_another_type_is_one_line(tmp_path, field):
         (["steps", 0], [], "step 1: data is not"),
         (["steps", 0, "data"], [], "step 1: (data is not|folder_shares)"),
         (["steps", 0, "data", "a"], [0.123], "step 1: folder_shares"),
+        (["steps", 0, "left_out"], ["a"], "step 1: left_out"),
         (["calibrate_on"], [["a"]], "calibrate_on names no folders|no folder is called"),
         (["calibrate_on", 0], ["a"], "no folder is called"),
     ],
@@ -240,6 +244,37 @@ def test_a_folder_that_is_not_prepared_is_said_before_anything(tmp_path, content
     (tmp_path / "b/val.csv").unlink()
     path = written(tmp_path, content)
     assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "b holds no val.csv")
+
+
+def test_a_list_that_cannot_be_used_is_said_before_anything(tmp_path, content, monkeypatch):
+    monkeypatch.setattr(command, "start_tensorflow", lambda **_: pytest.fail("too late"))
+    listed = tmp_path / "left_out.csv"
+    content["steps"][1]["left_out"] = str(listed)
+    arguments = (written(tmp_path, content), "--run_dir", "r", "--output", "o")
+    assert_one_line(ran(main, *arguments), f"{listed}: No such file")
+    listed.write_text("day,distance_km\n")
+    assert_one_line(ran(main, *arguments), f"{listed} is no list of faces to leave out")
+    listed.write_text("filename,wrong_probability\ntrain/male/other.jpg,0.9\n")
+    assert_one_line(ran(main, *arguments), f"{listed} is a list of other folders")
+
+
+def test_a_step_is_trained_without_the_listed_faces(tmp_path, content):
+    listed = tmp_path / "left_out.csv"
+    listed.write_text("filename,wrong_probability\ntrain/female/000.jpg,0.9\n")
+    content["steps"] = [{"data": {"a": 1}, **SMALL, "left_out": str(listed)}]
+    arguments = (written(tmp_path, content), "--run_dir", tmp_path / "run", "--output")
+    assert ran(main, *arguments, tmp_path / "small").returncode == 0
+    recipe = json.loads((tmp_path / "run/step-1/recipe.json").read_text())
+    assert recipe["left_out"] == str(listed)
+    rows = (read_split(content["data"]["a"], name) for name in ("train", "val"))
+    without = [frame[frame["filename"] != "train/female/000.jpg"] for frame in rows]
+    assert [len(frame) for frame in without] == [15, 10]
+    assert recipe["data_digest"] == digest_of_rows(*without)
+    # It is finished; another list would be another training.
+    done = ran(main, *arguments, tmp_path / "again")
+    assert (done.returncode, "step 1 of 1" in done.stderr) == (0, False)
+    listed.write_text("filename,wrong_probability\ntrain/male/001.jpg,0.9\n")
+    assert_one_line(ran(main, *arguments, tmp_path / "other"), "prepared folders have changed")
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "models").glob("*.recipe.json")), ids=str)

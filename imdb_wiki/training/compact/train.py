@@ -181,21 +181,25 @@ def train_compact(
 
 
 def is_finished(
-    prepared_dirs: str | PathLike | list[str | PathLike], run_dir: str | PathLike, recipe: Recipe
+    prepared_dirs: str | PathLike | list[str | PathLike],
+    run_dir: str | PathLike,
+    recipe: Recipe,
+    left_out: str | PathLike = "",
 ) -> bool:
     """Whether a folder holds this training, finished.
 
     Args:
-        prepared_dirs: As for `train_compact`, like the next two.
+        prepared_dirs: As for `train_compact`, like the next three.
         run_dir: The training's folder.
         recipe: What decides the training.
+        left_out: A list of faces that are not read.
 
     Raises:
         InputError: It holds a training of another recipe or other data.
     """
     if not (Path(run_dir) / MODEL_FILE).is_file():
         return False
-    keep_recipe(Path(run_dir), _frames_and_facts(prepared_dirs, recipe)[1])
+    keep_recipe(Path(run_dir), _frames_and_facts(prepared_dirs, recipe, left_out)[1])
     return True
 
 
