@@ -156,8 +156,25 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
             raise TypeError
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{recipe_path} is not a recipe of the command train") from error
+    look_at_output(output)
+    return recipe
+
+
+def look_at_output(output: Path) -> None:
+    """Refuses names under which `ship` would replace what it has not written.
+
+    Args:
+        output: Path of the files without their ending.
+
+    Raises:
+        InputError: It is a folder, one of the files is of another kind or without the others, or
+            there can be no such folder.
+    """
     if output.is_dir():
         raise InputError(f"{output} is a folder: give a name in it, such as {output / 'compact'}")
+    there = next(folder for folder in output.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise InputError(f"{output} cannot be written: {there} is no folder")
     for path, kind in zip(
         model_paths(output), (MODEL_KIND, DESCRIPTION_KIND, SPLIT_LIST_KIND), strict=True
     ):
@@ -168,7 +185,11 @@ def _look_first(run_dir: Path, prepared_dirs: list[str], output: Path) -> dict:
             f"{weights} is a model without its .json, so it is not an earlier result of this "
             "command, and not replaced: give another name, or move it"
         )
-    return recipe
+
+
+def without_ending(output: Path) -> Path:
+    """What `--output` names, also where it is the network's file itself."""
+    return output.with_suffix("") if output.suffix == ".keras" else output
 
 
 @says_errors_in_one_line
@@ -199,9 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     print_anywhere()
-    output = options.output
-    if output.suffix == ".keras":  # the file itself was named
-        output = output.with_suffix("")
+    output = without_ending(options.output)
     _look_first(options.run_dir, options.prepared_dirs, output)
     start_tensorflow()
     card = ship(options.run_dir, options.prepared_dirs, output)

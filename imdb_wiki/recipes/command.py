@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imdb_wiki.command import OneLineParser, add_run_dir_argument, says_errors_in_one_line, tell
 from imdb_wiki.errors import InputError
-from imdb_wiki.processes import in_own_process, is_alone, is_first
+from imdb_wiki.processes import all_or_none, in_own_process, is_alone, is_first
 from imdb_wiki.recipes.chain import Chain, read_chain
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
@@ -34,7 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     if is_alone():  # else the others are told
         _look_first(chain)
     print_anywhere()
-    return in_own_process(lambda: _reproduce(chain, options.run_dir, options.output))
+    from imdb_wiki.export.shipping import without_ending
+
+    output = without_ending(options.output)
+    return in_own_process(lambda: _reproduce(chain, options.run_dir, output))
 
 
 def _look_first(chain: Chain) -> None:
@@ -74,12 +77,15 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
         The content of the network's `.json`; empty in the processes that only train.
 
     Raises:
-        InputError: As `train_compact` and `ship`.
+        InputError: As `train_compact` and `ship`; what is wrong with the output is said first.
     """
-    from imdb_wiki.export.shipping import ship
+    from imdb_wiki.export.shipping import look_at_output, ship
     from imdb_wiki.models.files import MODEL_FILE
     from imdb_wiki.training.compact.train import is_finished, train_compact
 
+    with all_or_none():
+        if is_first():
+            look_at_output(output)
     before: list[str] = []
     for number, step in enumerate(chain.steps, start=1):
         folder = run_dir / f"step-{number}"

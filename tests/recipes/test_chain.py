@@ -91,7 +91,7 @@ def test_a_step_names_earlier_ones_by_their_numbers(tmp_path, content):
 
 def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
     path = written(tmp_path, content)
-    output = tmp_path / "models/small"
+    output = tmp_path / "models/small.keras"  # with the ending or without it
     done = ran(main, path, "--run_dir", tmp_path / "whole", "--output", output)
     assert done.returncode == 0, done.stderr
     assert "step 2 of 2" in done.stderr
@@ -256,6 +256,26 @@ def test_a_list_that_cannot_be_used_is_said_before_anything(tmp_path, content, m
     assert_one_line(ran(main, *arguments), f"{listed} is no list of faces to leave out")
     listed.write_text("filename,wrong_probability\ntrain/male/other.jpg,0.9\n")
     assert_one_line(ran(main, *arguments), f"{listed} is a list of other folders")
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (".", "is a folder: give a name in it"),
+        ("mine", "mine.json exists and is not an earlier model's .json"),
+        ("mine.keras", "mine.json exists and is not an earlier model's .json"),
+        ("mine.json/new", "mine.json is no folder"),
+    ],
+)
+def test_an_output_that_is_taken_is_said_before_the_first_step(
+    tmp_path, content, monkeypatch, output, said
+):
+    monkeypatch.setattr(compact_train, "train_compact", lambda *_: pytest.fail("too late"))
+    (tmp_path / "mine.json").write_text('{"my": "precious"}')
+    path = written(tmp_path, content)
+    done = ran(main, path, "--run_dir", tmp_path / "run", "--output", tmp_path / output)
+    assert_one_line(done, said)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_step_is_trained_without_the_listed_faces(tmp_path, content):
