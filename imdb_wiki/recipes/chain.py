@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def read_chain(path: Path) -> Chain:
     names = content.get("calibrate_on", list(listed[-1]["data"]))
     if not isinstance(names, list) or not names:
         raise InputError(f"{path}: calibrate_on names no folders")
-    return Chain(steps, tuple(_place(path, name, places) for name in names))
+    return Chain(steps, _places(f"{path}, calibrate_on", names, places))
 
 
 def _read(path: Path) -> dict:
@@ -121,7 +121,7 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
         _refuse_unknown(where, given["augmentation"], known)
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     shares = tuple(step["data"].values())
-    folders = tuple(_place(where, name, places) for name in step["data"])
+    folders = _places(where, step["data"], places)
     made = Step(folders, {**given, "folder_shares": shares}, left_out)
     try:
         made.recipe([f"step {before}.keras" for before in range(1, number)])
@@ -130,10 +130,15 @@ def _step(path: Path, number: int, step: Any, places: dict) -> Step:
     return made
 
 
-def _place(where: object, name: object, places: dict) -> str:
-    if not isinstance(name, str) or name not in places:
-        raise InputError(f"{where}: no folder is called {name!r}, only {', '.join(places)}")
-    return places[name]
+def _places(where: str, names: Iterable, places: dict[str, str]) -> tuple[str, ...]:
+    folders = []
+    for name in names:
+        if not isinstance(name, str) or name not in places:
+            raise InputError(f"{where}: no folder is called {name!r}, only {', '.join(places)}")
+        if places[name] in folders:  # which would be found out after the steps before
+            raise InputError(f"{where}: {places[name]} is named twice")
+        folders.append(places[name])
+    return tuple(folders)
 
 
 def _refuse_unknown(where: object, given: dict, known: set[str]) -> None:

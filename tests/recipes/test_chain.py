@@ -154,6 +154,8 @@ def test_a_killed_chain_goes_on_to_the_same_network(tmp_path, content):
         ({"data": {"a": 3}}, "data is not a list"),
         ({"calibrate_on": ["z"]}, "no folder is called 'z'"),
         ({"calibrate_on": "a"}, "calibrate_on names no folders"),
+        ({"calibrate_on": ["a", "a"]}, "a is named twice"),
+        ({"data": {"a": "x", "b": "x"}}, "step 2: x is named twice"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_one_line(tmp_path, content, change, said):
