@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.prepared_dirs,
         options.batch_size,
         options.flip_averaging,
+        left_out,
     )
     predictions = predict(model, frame, options.batch_size, 1, options.flip_averaging)
     metrics = write_evaluation(

@@ -5,6 +5,7 @@ As a command: python -m imdb_wiki evaluate MODEL PREPARED_DIR --split test --out
 
 import dataclasses
 import json
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ def interval_constants_of(
     prepared_dirs: list[str | Path],
     batch_size: int = 64,
     flip_averaging: bool = False,
+    left_out: str | PathLike = "",
 ) -> dict | None:
     """What the model's age intervals take: from its `.json`, else calibrated on `val`.
 
@@ -79,12 +81,13 @@ def interval_constants_of(
         prepared_dirs: Folders whose validation splits calibrate a model without constants.
         batch_size: Images a step.
         flip_averaging: As for `predict`.
+        left_out: A list of faces that are not read, as for `read_split`; "" for none.
 
     Returns:
         Constants of `intervals.calibrate`; None for a model that answers no distribution.
 
     Raises:
-        InputError: The `.json` is damaged, or the validation split is too small.
+        InputError: The `.json` is damaged, the validation split is too small, or the list is none.
     """
     if "age_distribution" not in model.output:
         return None
@@ -96,7 +99,7 @@ def interval_constants_of(
         return constants
     from imdb_wiki.pipeline import read_split
 
-    frame = read_split(prepared_dirs, "val", incomplete=True)
+    frame = read_split(prepared_dirs, "val", incomplete=True, left_out=left_out)
     return calibrate_on_validation(model, frame, batch_size, flip_averaging=flip_averaging)
 
 

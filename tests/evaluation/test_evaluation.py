@@ -82,8 +82,8 @@ def test_flip_averaging_is_the_mean_for_the_image_and_its_mirror(tmp_path):
         assert averaged[name] != pytest.approx(plain[name], rel=1e-4)
 
 
-def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(tmp_path):
-    folder = write_prepared(tmp_path / "data", {"train": 4, "val": 12, "test": 7}, image_size=16)
+def save_distribution_network(path):
+    """A network that answers a distribution of ages, whatever it is worth."""
     image = keras.Input((16, 16, 3), name="image")
     mean = keras.layers.GlobalAveragePooling2D()(image)
     heads = {"age_years": (1, None), "gender": (2, "softmax"), "age_distribution": (101, "softmax")}
@@ -91,7 +91,12 @@ def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(
         name: keras.layers.Dense(units, activation, name=name)(mean)
         for name, (units, activation) in heads.items()
     }
-    keras.Model(image, outputs).save(tmp_path / "model.keras")
+    keras.Model(image, outputs).save(path)
+
+
+def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(tmp_path):
+    folder = write_prepared(tmp_path / "data", {"train": 4, "val": 12, "test": 7}, image_size=16)
+    save_distribution_network(tmp_path / "model.keras")
     arguments = [tmp_path / "model.keras", folder, "--output_dir", tmp_path / "out"]
     assert command.main([str(argument) for argument in arguments]) == 0
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -101,6 +106,21 @@ def test_a_distribution_without_constants_is_calibrated_on_the_validation_split(
     results = pd.read_csv(tmp_path / "out" / "results.csv")
     assert results["count"].tolist() == [7, 7]
     assert results["flip_averaging"].tolist() == [False, True]
+
+
+def test_listed_faces_neither_score_nor_calibrate(tmp_path):
+    counts = {"train": 4, "val": 12, "test": 7}
+    folder = write_prepared(tmp_path / "data", counts, image_size=16)
+    save_distribution_network(tmp_path / "model.keras")
+    listed = [f"{split}/female/{n:03}.jpg" for split in counts for n in (0, 2)]
+    rows = "".join(f"{name},0.9\n" for name in listed)
+    (tmp_path / "left_out.csv").write_text(f"filename,wrong_probability\n{rows}")
+    arguments = (tmp_path / "model.keras", folder, "--output_dir", tmp_path / "out")
+    done = ran(command.main, *arguments, "--left_out", tmp_path / "left_out.csv")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["train_count"], metrics["count"]) == (2, 5)
+    assert metrics["age_interval"]["count"] == 10
 
 
 def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_path):
