@@ -31,6 +31,7 @@ from imdb_wiki.command import (
 )
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import score
+from imdb_wiki.options import MAX_IMAGE_SIDE
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 
@@ -143,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add(
         "--image_size",
-        type=whole_number(16, 4096),
+        type=whole_number(16, MAX_IMAGE_SIDE),
         default=64,
         metavar="PIXELS",
         help="side of the network's images",

@@ -14,9 +14,8 @@ from typing import Any
 from imdb_wiki.command import whole_number, yes_or_no
 from imdb_wiki.errors import InputError
 
-MAX_IMAGE_SIDE = 4096  # in pixels; more is a mistake, and would be noticed only in a full memory
-
-
+# In pixels, of a network's images; more is a mistake, and would be noticed only in a full memory.
+MAX_IMAGE_SIDE = 2048
 REQUIRED = dataclasses.MISSING  # as an option's default: it must be given
 
 

@@ -130,7 +130,7 @@ def test_batches_for_several_devices_can_be_shared_equally(prepared_dir, trainin
         ({"batch_size": 0}, "batch_size: 0 is not from 1 to"),
         ({"batch_size": "16"}, "batch_size: '16' is not a whole number"),
         ({"batch_size": 16.0}, "batch_size: 16.0 is not a whole number"),
-        ({"image_size": 0}, "image_size: 0 is not from 1 to 4096"),
+        ({"image_size": 0}, "image_size: 0 is not from 1 to 2048"),
         ({"image_size": (8, 8, 3)}, "neither a side nor"),
         ({"image_size": None}, "image_size: None is not a whole number"),
         ({"seed": -1}, "seed: -1 is not from 0 to"),

@@ -9,12 +9,12 @@ from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind
 from imdb_wiki.models.files import (
-    MAX_IMAGE_SIDE,
     OUTPUT_SIZES,
     WANTED_OUTPUTS,
     has_known_outputs,
     refuse_too_large,
 )
+from imdb_wiki.options import MAX_IMAGE_SIDE
 from imdb_wiki.tensorflow_start import quiet_tensorflow
 
 EXPORT_KIND = Kind("export of a model for age and gender", (), one_of=(b"age_years", b"gender"))

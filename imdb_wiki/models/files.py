@@ -17,6 +17,7 @@ from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import Kind, write_whole
 from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES, TASK_OUTPUTS
+from imdb_wiki.options import MAX_IMAGE_SIDE
 
 if TYPE_CHECKING:  # an exported model is used without Keras and TensorFlow
     import keras
@@ -39,7 +40,6 @@ WEIGHTS_NAME = "model.weights.h5"
 # so the sizes are checked first.
 MAX_MODEL_BYTES = 1_000_000_000
 MAX_CONFIG_BYTES = 20_000_000  # as Python objects, JSON takes about ten times its size in memory
-MAX_IMAGE_SIDE = 2048  # in pixels, of a model's input
 # How a model is recognized among other files; Keras does not compress the config.
 MODEL_KIND = Kind(
     "model for age and gender", (CONFIG_NAME.encode(),), one_of=(b'"age_years"', b'"gender"')

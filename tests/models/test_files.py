@@ -18,8 +18,9 @@ from imdb_wiki.models.files import CONFIG_NAME, WEIGHTS_NAME, load_model, refuse
 from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.networks.transfer import TRANSFER_BACKBONES, transfer_network
 from imdb_wiki.networks.two_branch import two_branch_cnn
+from imdb_wiki.training.compact.command import main as train
 from tests.conftest import REPOSITORY
-from tests.shared import ONE_BLOCK, SMALL, files_of_at_most
+from tests.shared import ONE_BLOCK, SMALL, assert_one_line, files_of_at_most, ran
 
 SHIPPED = REPOSITORY / "models" / "compact.keras"
 OLDEST = "3.0.0"  # the Keras that the README names
@@ -218,13 +219,18 @@ def test_a_config_that_is_none_is_one_line(saved, tmp_path, config):
     assert "\n" not in str(error.value)
 
 
-def test_a_model_of_enormous_images_is_refused(tmp_path):
-    image = keras.Input((40_000, 40_000, 3), name="image")
+@pytest.mark.parametrize("side", [2049, 40_000])
+def test_a_model_of_enormous_images_is_refused_and_so_is_its_training(tmp_path, side):
+    image = keras.Input((side, side, 3), name="image")
     mean = keras.layers.GlobalAveragePooling2D()(image)
     outputs = {"age_years": keras.layers.Dense(1)(mean), "gender": keras.layers.Dense(2)(mean)}
     keras.Model(image, outputs).save(tmp_path / "large.keras")
     with pytest.raises(InputError, match="more than 2048 pixels a side"):
         load_model(tmp_path / "large.keras")
+    done = ran(train, "data", "--run_dir", tmp_path / "run", "--image_size", side)
+    assert_one_line(done, f"--image_size: {side} is not from 1 to 2048")
+    with pytest.raises(InputError, match=f"image_size: {side} is not from 1 to 2048"):
+        two_branch_cnn(side)
 
 
 def test_answers_that_are_no_numbers_are_refused():

@@ -31,9 +31,9 @@ WRONG_AND_RIGHT = {
     "gender_teacher_weight": (["1.1", "-0.1"], ["0"]),
     "teacher_views": (["-1", "1.5", "1001"], ["0"]),
     "start_share": (["1.1", "-0.1"], ["0"]),
-    "image_size": (["0", "-32", "31", "4097", "64.5"], ["32", "4096"]),
+    "image_size": (["0", "-32", "31", "2049", "64.5"], ["32", "2048"]),
     "first_image_size": (["0", "16", "31", "97"], ["32", "96"]),
-    "source_size": (["0", "95", "8193"], ["96", "8192"]),
+    "source_size": (["0", "95", "2049"], ["96", "2048"]),
     "folder_shares": (["0", "1.01", "-1", "nan", "1 1"], ["0.001", "1"]),
     "epochs": (["0", "-1", "10001", "1e3"], ["1", "10000"]),
     "batch_size": (["0", "-8", "65537", "10000000000000000000000"], ["1", "65536"]),
@@ -188,6 +188,7 @@ def test_defaults_follow_what_was_chosen():
     assert sizes_and_warm_up() == (64, 112, 2.0)
     assert sizes_and_warm_up(image_size=48, epochs=1) == (48, 56, 0.5)
     assert sizes_and_warm_up(image_size=128, epochs=3) == (64, 149, 1.5)
+    assert sizes_and_warm_up(image_size=2000) == (64, 2048, 2.0)  # the most that is read
 
 
 def test_the_command_makes_the_recipe_that_it_is_told(trained, capsys):

@@ -10,7 +10,7 @@ from imdb_wiki.command import number, one_of, whole_number, yes_or_no
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import TASKS
 from imdb_wiki.networks import NETWORKS
-from imdb_wiki.options import add_options, chosen_options, option, read_options
+from imdb_wiki.options import MAX_IMAGE_SIDE, add_options, chosen_options, option, read_options
 
 _NETWORK, _START = "network", "starting from a trained network"
 _IMAGES, _LENGTH = "images", "length and batches"
@@ -174,11 +174,15 @@ class Recipe:
         _START,
     )
     image_size: int = option(
-        96, whole_number(1, 4096), "PIXELS", "side of the square images of the network", _IMAGES
+        96,
+        whole_number(1, MAX_IMAGE_SIDE),
+        "PIXELS",
+        "side of the square images of the network",
+        _IMAGES,
     )
     first_image_size: int = option(
         None,
-        whole_number(1, 4096),
+        whole_number(1, MAX_IMAGE_SIDE),
         "PIXELS",
         "side in the first third of the epochs; the second third is halfway to --image_size",
         _IMAGES,
@@ -186,7 +190,7 @@ class Recipe:
     )
     source_size: int = option(
         None,
-        whole_number(1, 8192),
+        whole_number(1, MAX_IMAGE_SIDE),
         "PIXELS",
         "side at which images are read before augmentation cuts --image_size out of them",
         _IMAGES,
@@ -285,7 +289,7 @@ class Recipe:
     def __post_init__(self):
         """Fills in what follows from other fields, and checks all of them."""
         self._fill_in("first_image_size", lambda: min(64, self.image_size))
-        self._fill_in("source_size", lambda: round(self.image_size * 7 / 6))
+        self._fill_in("source_size", lambda: min(MAX_IMAGE_SIDE, round(self.image_size * 7 / 6)))
         self._fill_in("warm_up_epochs", lambda: min(2.0, self.epochs / 2))
         read_options(self)
         for wrong, message in self._contradictions():
