@@ -19,8 +19,15 @@ import os
 import sys
 from pathlib import Path
 
-from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from imdb_wiki.command import (
+    MAX_BATCH_SIZE,
+    OneLineParser,
+    number,
+    says_errors_in_one_line,
+    whole_number,
+)
 from imdb_wiki.models import SHIPPED_MODEL
+from imdb_wiki.prediction.limits import SEARCHES_PER_SECOND
 from imdb_wiki.terminal import print_anywhere
 
 
@@ -63,7 +70,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         "--search_rate",
         type=number(1, 1000),
-        default=8,
+        default=SEARCHES_PER_SECOND,
         metavar="PER_SECOND",
         help="how often faces are searched for and predicted, at most in every frame; fewer are "
         "faster, and lose who moves quickly",
@@ -98,7 +105,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--batch_size",
-        type=whole_number(1, 65_536),
+        type=whole_number(1, MAX_BATCH_SIZE),
         default=32,
         metavar="FACES",
         help="faces that the model answers at once; fewer need less memory",

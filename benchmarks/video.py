@@ -31,8 +31,9 @@ from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.prediction import faces
 from imdb_wiki.prediction.drawn_video import DrawnVideo, drawn
 from imdb_wiki.prediction.footage import open_video
+from imdb_wiki.prediction.limits import SEARCHES_PER_SECOND
 from imdb_wiki.prediction.tracks import LEAST_FINDS, Follower
-from imdb_wiki.prediction.video import SEARCHES_PER_SECOND, Watching
+from imdb_wiki.prediction.video import Watching
 from imdb_wiki.tensorflow_start import start_tensorflow
 
 SIZES = ((640, 480), (1280, 720))

@@ -13,6 +13,7 @@ import psutil
 import scipy.io
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.layout import REPORT_NAME
 from imdb_wiki.preparation.crops import UNREADABLE_IMAGE
 from imdb_wiki.preparation.rules import CONTRADICTING_DUPLICATE, REPEATED_ROW
 
@@ -47,7 +48,7 @@ def prepared(arguments: list[str], folder: Path) -> dict:
         errors.seek(0)
         if process.returncode:
             raise InputError(f"the preparation failed: {errors.read().splitlines()[-1:]}")
-    report = json.loads((output_dir / "report.json").read_text(encoding="utf-8"))
+    report = json.loads((output_dir / REPORT_NAME).read_text(encoding="utf-8"))
     return report | {"wall_seconds": seconds, "peak_bytes": most}
 
 

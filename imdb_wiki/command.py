@@ -12,6 +12,8 @@ from pathlib import Path
 
 from imdb_wiki.errors import InputError
 
+MAX_BATCH_SIZE = 65_536  # more is a mistake, and would be noticed only when the memory is full
+
 
 class HelpFormatter(argparse.HelpFormatter):
     """Says of every option what is used without it, in lines that can be read on a wide screen."""
@@ -244,7 +246,7 @@ def add_batch_size_argument(add: Callable) -> None:
     """Adds `--batch_size`."""
     add(
         "--batch_size",
-        type=whole_number(1, 65_536),
+        type=whole_number(1, MAX_BATCH_SIZE),
         default=64,
         metavar="IMAGES",
         help="images a step",

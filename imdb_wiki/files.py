@@ -35,6 +35,9 @@ class Kind(NamedTuple):
     one_of: tuple[bytes, ...] = ()  # and, if there are any, one of these
 
 
+FIGURE_KIND = Kind("figure", (b"Matplotlib",))  # what `plots.style.save` writes
+
+
 def is_of_kind(path: Path, kind: Kind) -> bool:
     """Says whether a file contains the marks of a kind.
 

@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from imdb_wiki.backend import compiles_each_shape
-from imdb_wiki.command import whole_number
+from imdb_wiki.command import MAX_BATCH_SIZE, whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import TASK_OUTPUTS, TASKS
 from imdb_wiki.options import read_image_size, read_value
@@ -26,7 +26,6 @@ from imdb_wiki.split_tables import splits_of as splits_of
 # after each step and asks for it again, which takes a quarter of the time.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
 
-MAX_BATCH_SIZE = 65_536  # more is a mistake, and would be noticed only when the memory is full
 MAX_SEED = 2_000_000_000  # what all that is seeded takes, with something added for each use
 
 

@@ -24,6 +24,7 @@ from imdb_wiki.labels import (
     TASKS,
     with_age_ranges,
 )
+from imdb_wiki.layout import CROP_NAME, REPORT_NAME
 
 _LABEL_COLUMNS = ("filename", "age", "gender")
 
@@ -97,14 +98,16 @@ def write_linked_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> Non
     Raises:
         OSError: It cannot be written; the error names what.
     """
-    crops = folder / "crop"
+    crops = folder / CROP_NAME
     if crops.is_symlink():  # to the crops of others, which get no links of ours
         crops.unlink()
     crops.mkdir(parents=True, exist_ok=True)
     others = sorted({name for frame in frames.values() for name in frame["folder"]})
     for split in set(SPLIT_NAMES) - set(frames):
         (folder / f"{split}.csv").unlink(missing_ok=True)
-    targets = {f"{number}": (Path(other) / "crop").resolve() for number, other in enumerate(others)}
+    targets = {
+        f"{number}": (Path(other) / CROP_NAME).resolve() for number, other in enumerate(others)
+    }
     for link in crops.iterdir():
         if link.is_symlink() and targets.get(link.name) != link.resolve():
             link.unlink()
@@ -228,7 +231,7 @@ def are_drawings(prepared_dirs: Sequence[str | PathLike]) -> bool:
     """Whether one of the folders holds the drawn sample, by its `report.json`."""
     for folder in prepared_dirs:
         with contextlib.suppress(OSError, ValueError, AttributeError):  # own folders have no report
-            report = parse_json((Path(folder) / "report.json").read_bytes())
+            report = parse_json((Path(folder) / REPORT_NAME).read_bytes())
             if report.get("arguments", {}).get("dataset") == "sample":
                 return True
     return False
@@ -291,7 +294,7 @@ def _read_one(prepared_dir: Path, split: str, incomplete: bool) -> pd.DataFrame:
         frame["weight"] = weights
     if incomplete:
         frame = _checked_ranges(with_age_ranges(frame), csv_path)
-    crop_dir = prepared_dir.resolve() / "crop"
+    crop_dir = prepared_dir.resolve() / CROP_NAME
     paths = [str(crop_dir / name) for name in frame["filename"]]
     return frame.assign(path=paths, folder=str(prepared_dir))
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,25 @@ def test_a_data_set_a_rule_and_a_network_are_one_file_each(extended):
     sizes = ["--image_size", 16, "--source_size", 16, "--epochs", 1, "--batch_size", 16]
     run(extended, *train, *sizes)
     assert (extended / "run" / "model.keras").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "homes"),
+    [
+        (r"^_?MAX_IMAGE_SIDE = ", ["options.py"]),
+        (r"65_536", ["command.py", "networks/two_branch.py"]),  # of a batch; filters of a layer
+        (r"\b60_000_000", ["prediction/limits.py"]),
+        (r"SEARCHES_PER_SECOND = |default=8,", ["prediction/limits.py"]),
+        (r'b"Matplotlib"', ["files.py"]),
+        (r'(?<!=)"crop"|"report\.json"', ["layout.py"]),  # not the unit="crop" of a progress bar
+        (r'"\.jpeg"', ["images/names.py"]),
+    ],
+)
+def test_what_several_rooms_share_is_written_once(text, homes):
+    package = REPOSITORY / "imdb_wiki"
+    paths = [*package.glob("**/*.py"), *REPOSITORY.glob("*.py")]
+    found = [p for p in paths if re.search(text, p.read_text("utf-8"), re.MULTILINE)]
+    assert sorted(found) == [package / home for home in homes]
 
 
 def test_two_files_cannot_define_one_name(tmp_path, monkeypatch):

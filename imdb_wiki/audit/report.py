@@ -9,7 +9,7 @@ import pandas as pd
 from imdb_wiki.audit.calibration import log_curves_around, log_odds_of_male
 from imdb_wiki.audit.mixture import KINDS, Found
 from imdb_wiki.errors import InputError
-from imdb_wiki.files import Kind, refuse_foreign, write_whole
+from imdb_wiki.files import FIGURE_KIND, Kind, refuse_foreign, write_whole
 from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.intervals import COVERAGE
 from imdb_wiki.split_tables import (
@@ -27,7 +27,6 @@ FILE_KINDS = {
     AUDIT_FILE: Kind("audit", (b'"wrong_share"',)),
     LEFT_OUT_FILE: LEFT_OUT_KIND,
 }
-FIGURE_KIND = Kind("figure", (b"Matplotlib",))
 FIGURE_NAMES = ("most_suspicious", "least_suspicious", "probabilities")
 
 

@@ -16,7 +16,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.bins import ranges_in
 from imdb_wiki.evaluation.groups import by_group
 from imdb_wiki.evaluation.metrics import score
-from imdb_wiki.files import Kind, refuse_foreign, write_whole
+from imdb_wiki.files import FIGURE_KIND, Kind, refuse_foreign, write_whole
 from imdb_wiki.labels import TASK_OUTPUTS
 from imdb_wiki.models.answers import predict
 from imdb_wiki.models.description import read_description
@@ -161,7 +161,6 @@ _FILE_KINDS = {
     "metrics.json": Kind("evaluation", (b'"train_count"',)),
     "predictions.csv": Kind("table of predictions", (b"predicted_",)),
 }
-_FIGURE_KIND = Kind("figure", (b"Matplotlib",))
 
 
 def look_first(output_dir: Path) -> None:
@@ -175,7 +174,7 @@ def look_first(output_dir: Path) -> None:
     for name, kind in _FILE_KINDS.items():
         refuse_foreign(output_dir / name, kind)
     for name in FIGURE_NAMES:
-        refuse_foreign(output_dir / "figures" / f"{name}.png", _FIGURE_KIND)
+        refuse_foreign(output_dir / "figures" / f"{name}.png", FIGURE_KIND)
 
 
 def write_evaluation(

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-# What is taken for a photo by its name. Not all can be read (HEIC, what cameras write); those are
-# listed among the rejected rather than passed over.
+# What is taken for a photo by its name, to prepare and to predict. Not all can be read (HEIC, what
+# cameras write); those get a line that says so rather than be passed over.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
     *(".tif", ".tiff", ".avif", ".avifs", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".heic", ".heif"),

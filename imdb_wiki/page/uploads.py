@@ -16,9 +16,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
+from imdb_wiki.images.names import is_image_name
 from imdb_wiki.images.reading import MAX_PHOTO_BYTES
 from imdb_wiki.page.senders import RefusedError
-from imdb_wiki.prediction.stream import PHOTO_SUFFIXES
 
 PHOTOS_KEPT = 200  # at once; each may hold an open file
 STALL_SECONDS = 30  # an upload that receives nothing for so long is given up
@@ -116,7 +116,8 @@ class Uploads:
             form = await Request(request.scope, receive).form(max_files=1, max_part_size=1000)
             (photo,) = (part for part in form.values() if isinstance(part, UploadFile))
             suffix = PurePath(photo.filename or "").suffix.lower()
-            upload = Upload(photo.file, suffix if suffix in PHOTO_SUFFIXES else "", session)
+            is_shown = is_image_name(suffix) and suffix != ".svg"  # which may hold scripts
+            upload = Upload(photo.file, suffix if is_shown else "", session)
             taken -= upload.size
         except (MultiPartException, ValueError, LookupError):
             raise RefusedError(400, "This is not the form of an upload.") from None

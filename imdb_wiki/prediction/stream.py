@@ -13,20 +13,14 @@ import numpy as np
 from imdb_wiki import MAX_IMAGE_PIXELS
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.headers import UnreadableImageError
+from imdb_wiki.images.names import is_image_name
 from imdb_wiki.images.pixels import decode
 from imdb_wiki.images.reading import MissingPhotoError, read_bytes
 from imdb_wiki.prediction.faces import Face, Predictor, predict_faces
+from imdb_wiki.prediction.limits import PIXELS_AT_ONCE
 
-# Which files in a folder are photos. HEIC, which some phones write, cannot be read; such a file is
-# listed all the same, so that its line says so.
-PHOTO_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"),
-)
-# Photos that are searched before the model predicts their faces: enough for a full batch, in at
-# most 180 MB.
+# Photos that are searched before the model predicts their faces: enough for a full batch.
 PHOTOS_AT_ONCE = 32
-PIXELS_AT_ONCE = 60_000_000
 
 
 class PhotoPath(NamedTuple):
@@ -86,7 +80,7 @@ def _inside(folder: Path, left_out: str) -> Iterator[Path]:
     for at, folders, names in os.walk(folder, onerror=lambda error: shut.append(error.filename)):
         folders[:] = [name for name in folders if realpath(Path(at, name)) != left_out]
         for name in names:
-            if Path(name).suffix.lower() in PHOTO_SUFFIXES:
+            if is_image_name(name):
                 yield Path(at, name)
     yield from (Path(name) for name in shut if Path(name) != folder)
 

@@ -14,12 +14,8 @@ from dataclasses import dataclass, field, replace
 from imdb_wiki.faces.detection import Box
 from imdb_wiki.prediction.faces import Face, Predictor, predict_faces
 from imdb_wiki.prediction.footage import Footage, Frame
+from imdb_wiki.prediction.limits import PIXELS_AT_ONCE
 from imdb_wiki.prediction.tracks import CutFinder, Follower, TrackAnswer
-
-# A person who walks past moves by about a face's width in that time, and so still overlaps.
-SEARCHES_PER_SECOND = 8.0
-# Frames that wait for the next search, at most: 180 MB.
-PIXELS_AT_ONCE = 60_000_000
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from imdb_wiki.command import whole_number
+from imdb_wiki.command import MAX_BATCH_SIZE, whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json
 from imdb_wiki.options import read_image_size, read_value
-from imdb_wiki.pipeline import MAX_BATCH_SIZE, MAX_SEED, decode_jpeg, decoded_batches
+from imdb_wiki.pipeline import MAX_SEED, decode_jpeg, decoded_batches
 from imdb_wiki.shards.index import PACKAGE_MISSING, face_name, made_of, read_index
 from imdb_wiki.split_tables import labels_and_known
 

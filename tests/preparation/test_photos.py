@@ -9,7 +9,7 @@ import pytest
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.names import IMAGE_SUFFIXES, is_image_name
 from imdb_wiki.images.reading import FolderPhoto, MissingPhotoError, read_bytes
-from imdb_wiki.prediction.stream import PHOTO_SUFFIXES
+from imdb_wiki.prediction.stream import list_photos
 from imdb_wiki.preparation.crops import Job
 from imdb_wiki.preparation.photos import PhotoFolder, open_photos
 
@@ -25,8 +25,12 @@ def test_files_are_listed_in_order_and_images_known_by_their_names(tmp_path):
     assert images == ["a/c.JPG", "a/d.jfif", "b.jpg", "photo.HEIC"]
 
 
-def test_what_is_predicted_is_prepared_too():
-    assert set(PHOTO_SUFFIXES) <= set(IMAGE_SUFFIXES)
+def test_what_is_prepared_in_a_folder_is_predicted_too_and_nothing_else(tmp_path):
+    images = [f"{number:02}{suffix}" for number, suffix in enumerate(IMAGE_SUFFIXES)]
+    for name in (*images, "notes.txt", "clip.mp4"):
+        (tmp_path / name).touch()
+    assert [name for name in PhotoFolder(tmp_path).all_names() if is_image_name(name)] == images
+    assert [photo.name for photo in list_photos([tmp_path])] == images
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from imdb_wiki.command import number, one_of, whole_number, yes_or_no
+from imdb_wiki.command import MAX_BATCH_SIZE, number, one_of, whole_number, yes_or_no
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import TASKS
 from imdb_wiki.networks import NETWORKS
@@ -207,7 +207,9 @@ class Recipe:
         several=True,
     )
     epochs: int = option(42, whole_number(1, 10_000), "EPOCHS", "length of the training", _LENGTH)
-    batch_size: int = option(64, whole_number(1, 65_536), "IMAGES", "images a step", _LENGTH)
+    batch_size: int = option(
+        64, whole_number(1, MAX_BATCH_SIZE), "IMAGES", "images a step", _LENGTH
+    )
     norm_batches: int = option(
         200,
         whole_number(0, 1_000_000),
