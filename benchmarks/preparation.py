@@ -23,16 +23,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import cv2
 import numpy as np
 import pandas as pd
 import scipy.io
-from sharpness import sharpness
-from whole_preparation import described, first_rows, heading, opened_photos, prepared
 
+from benchmarks.sharpness import sharpness
+from benchmarks.whole_preparation import described, first_rows, heading, opened_photos, prepared
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line, whole_number
 from imdb_wiki.datasets import DATASETS
 from imdb_wiki.datasets.matlab import table_of_mat
@@ -41,9 +40,8 @@ from imdb_wiki.images.pixels import decode, encode, square
 from imdb_wiki.images.reading import read_bytes
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.parallel import in_chunks, run_parallel
-from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.preparation.crops import Job, make_crops
-from imdb_wiki.preparation.photos import PhotoFolder, open_photos
+from imdb_wiki.preparation.photos import open_photos
 from imdb_wiki.preparation.rules import first_broken_rule
 from imdb_wiki.preparation.settings import Settings
 from imdb_wiki.preparation.splits import person_numbers, split_groups
@@ -51,7 +49,7 @@ from imdb_wiki.preparation.workers import PHOTOS_PER_CHUNK
 
 SIZE, QUALITY = 200, 95  # the preparation's defaults
 MIN_SCORE = 1.0
-SETTINGS = Settings(output_dir="prepared", min_score=MIN_SCORE)  # for the rules
+SETTINGS = Settings(output_dir=Path("prepared"), min_score=MIN_SCORE)  # for the rules
 FEW_ROWS = 5_000
 PLAIN_PHOTOS = 5_000  # of the archive: the plain way's seconds for all are computed from these
 METADATA_ROWS = (5_000, 50_000, 460_723)  # the last is IMDB's
@@ -146,7 +144,8 @@ def passing_photos(mat_path: Path, photo_dir: Path) -> list[str]:
 def plain_seconds_each(archive: Path, folder: Path) -> float:
     """The plain way's seconds for a photo of an archive, of which it gets some as files."""
     photos = open_photos(archive)
-    table = DATASETS["imdb"].read(photos, Settings(output_dir="prepared", photo_dir=archive)).rows
+    settings = Settings(output_dir=Path("prepared"), photo_dir=archive)
+    table = DATASETS["imdb"].read(photos, settings).rows
     table = table[first_broken_rule(table, SETTINGS)["rule"] == ""]
     some = table.iloc[:: max(1, len(table) // PLAIN_PHOTOS)].assign(crop_name="")
     paths = []
@@ -158,11 +157,7 @@ def plain_seconds_each(archive: Path, folder: Path) -> float:
 
 def compare_images(mat_path: Path, limit: int | None, rounds: int, workers: int) -> dict:
     """Images a second of the plain way, of this and of the limit."""
-    table = table_of_mat(mat_path.read_bytes(), mat_path, mat_path.stem)
-    table = table[first_broken_rule(table, SETTINGS)["rule"] == ""].iloc[:limit]
-    table["crop_name"] = crop_names(table["source"])
-    jobs = PhotoFolder(mat_path.parent).jobs(table[["source", "crop_name"]])
-    paths = [job.photo for job in jobs if Path(job.photo).is_file()]
+    paths = passing_photos(mat_path, mat_path.parent)[:limit]
     ways = {
         "plain, area interpolation": lambda: timed(plain_images, paths, cv2.INTER_AREA),
         "plain, bilinear": lambda: timed(plain_images, paths, cv2.INTER_LINEAR),
@@ -281,8 +276,8 @@ def measure_metadata(way: str, rows: int) -> dict:
 def grow_metadata() -> None:
     """Seconds and peak memory against the number of rows, each in a process of its own."""
     print(f"{'metadata rows':>14}{'way':>14}{'seconds':>10}{'peak MiB':>10}")
+    rows, seconds = 0, {}
     for rows in METADATA_ROWS:
-        seconds = {}
         for way in ("data only", "this", "row by row", "loadmat"):
             command = [sys.executable, __file__, "--metadata", way, str(rows)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
