@@ -31,7 +31,7 @@ def exchanged(frame: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     rows = rng.choice(len(frame), round(share * len(frame)), replace=False)
     labels = ["age", "age_low", "age_high", "gender"]
     table, sources = frame.copy(), rng.permutation(rows)
-    table.loc[rows, labels] = frame.loc[sources, labels].to_numpy()
+    table.loc[rows.tolist(), labels] = frame.loc[sources, labels].to_numpy()
     is_wrong = np.zeros(len(frame), bool)
     is_wrong[rows] = rows != sources
     far = (table["age"] - frame["age"]).abs() >= CLEAR_YEARS
@@ -167,11 +167,12 @@ def main(arguments: list[str] | None = None) -> int:
         results.to_csv(options.output, index=False)
     keys = ["folder", "splits", "share", "score"]
     by_score = results.drop(columns="seed").groupby(keys, sort=False)
-    mean, spread = by_score.mean(), by_score.std()
-    for key, line in mean.iterrows():
+    means, spreads = by_score.mean(), by_score.std()
+    lines = zip(means.to_dict("records"), spreads.to_dict("records"), strict=True)
+    for key, (mean, spread) in zip(means.index.to_list(), lines, strict=True):
         cells = [
-            f"{name} {value:.3f}±{spread.loc[key, name]:.3f}"
-            for name, value in line.items()
+            f"{name} {value:.3f}±{spread[name]:.3f}"
+            for name, value in mean.items()
             if not np.isnan(value)
         ]
         print(*key, *cells)

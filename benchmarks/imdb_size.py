@@ -78,7 +78,10 @@ def changed_face(chip: np.ndarray, random: np.random.Generator, side: int | None
 @lru_cache(maxsize=16)
 def chip_of(photo: str) -> np.ndarray:
     """A face of UTKFace's; rows that follow each other have the same."""
-    return cv2.imread(photo)
+    face = cv2.imread(photo)
+    if face is None:
+        raise InputError(f"{photo}: not a readable image")
+    return face
 
 
 def changed_faces(jobs: list[tuple[int, str]], side: int | None) -> list[tuple[int, bytes]]:
@@ -103,7 +106,8 @@ def write_archive(path: Path, photo_dir: Path, rows: int, side: int | None) -> N
             member = tarfile.TarInfo(f"imdb_crop/{name}")
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-            archive.members = []  # it would keep all of them
+            # It would keep all of them.
+            archive.members = []  # pyrefly: ignore[missing-attribute]  # its types lack the list
 
         add("imdb.mat", mat.getvalue())
         ((_, never_opened),) = changed_faces([(0, photos[0])], side)

@@ -22,6 +22,7 @@ def sharpness(mat_path: Path, size: int, quality: int, limit: int = 1_000) -> No
         ours = square(decoded, size)[top : top + height, left : left + width]  # not the padding
         area = cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
         stored = cv2.imdecode(encode(area, quality), cv2.IMREAD_COLOR)
+        assert stored is not None, "it has just been encoded"
         energy = [cv2.Laplacian(image, cv2.CV_32F).var() for image in (ours, area)]
         kind = "full" if decoded.shape == full.shape else "reduced"
         values[kind].append(

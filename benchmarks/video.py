@@ -91,7 +91,7 @@ def answered(path: Path, model: faces.Predictor, folder: Path) -> dict[str, floa
     """Answers a video once; seconds of all of it, of its steps, and counts."""
     detector, network = Clock(detect_faces), Clock(model.answer)
     model = faces.Predictor(network, model.image_size, model.framing, model.age_interval)
-    faces.detect_faces = detector
+    faces.detect_faces = detector  # pyrefly: ignore[bad-assignment]  # it is called alike
     output = DrawnVideo(folder / "drawn.mp4", FPS)
     add = Clock(lambda frame, seen: output.add(drawn(frame.image, seen), frame.second))
     begun = time.perf_counter()
@@ -143,7 +143,10 @@ def crossing(
     persons = []
     for path in random.choice(np.array(photos, object), 2):
         side = int(random.integers(90, 150))
-        face = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        photo = cv2.imread(str(path))
+        if photo is None:
+            raise InputError(f"{path}: not a readable image")
+        face = cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
         persons.append((cv2.resize(face, (side, side)), random.uniform(60, 260)))
     persons[0] = persons[0][0], -persons[0][1] * random.integers(0, 2)  # every second one stands
     blotches = random.integers(60, 160, (5, 8, 3), dtype="uint8")
