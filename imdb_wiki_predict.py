@@ -22,6 +22,7 @@ from pathlib import Path
 from imdb_wiki.command import (
     MAX_BATCH_SIZE,
     OneLineParser,
+    called_as,
     number,
     says_errors_in_one_line,
     whole_number,
@@ -34,6 +35,7 @@ from imdb_wiki.terminal import print_anywhere
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line; wrong values end with one line and exit code 2."""
     parser = OneLineParser(
+        prog=called_as("predict"),
         description=__doc__.splitlines()[0],
         epilog="A file that this command did not write is never replaced: --json and --csv refuse "
         "it before the work begins, --output_dir takes another name, such as photo-2.jpg.",

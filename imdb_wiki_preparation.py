@@ -10,7 +10,7 @@ rejects.csv with every row left out and the rule that did it, report.json and fi
 import sys
 from typing import TYPE_CHECKING
 
-from imdb_wiki.command import OneLineParser, first_line, says_errors_in_one_line
+from imdb_wiki.command import OneLineParser, called_as, first_line, says_errors_in_one_line
 from imdb_wiki.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def parse_arguments(arguments: list[str] | None = None) -> "Settings":
     from imdb_wiki.preparation.settings import Settings
 
     parser = OneLineParser(
+        prog=called_as("prepare"),
         description="Turns the IMDB-WIKI faces into clean class folders and CSVs. Stopped at any "
-        "moment, the same command continues."
+        "moment, the same command continues.",
     )
     add_options(parser, Settings)
     options = vars(parser.parse_args(arguments))

@@ -56,6 +56,20 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; --help lists the arguments\n")
 
 
+def called_as(name: str) -> str | None:
+    """How a script that is a command, too, was called.
+
+    Args:
+        name: The command's.
+
+    Returns:
+        `python -m imdb_wiki NAME` if that runs; else None, with which a parser takes the script's
+        file name.
+    """
+    runs_house = Path(sys.argv[0]).parts[-2:] == ("imdb_wiki", "__main__.py")
+    return f"python -m imdb_wiki {name}" if runs_house else None
+
+
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """Makes an argument's `type`: a whole number from `least` to `most`, both allowed."""
 

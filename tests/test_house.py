@@ -1,6 +1,7 @@
 """The house: a new data set, network or rule is one file; the list of commands is whole."""
 
 import csv
+import importlib
 import json
 import re
 import shutil
@@ -10,12 +11,13 @@ import sys
 import cv2
 import pytest
 
+from imdb_wiki import __main__ as house
 from imdb_wiki.__main__ import COMMANDS
 from imdb_wiki.datasets import DATASETS
 from imdb_wiki.registry import found_in
 from tests.conftest import REPOSITORY
 from tests.preparation.originals import photo
-from tests.shared import assert_one_line
+from tests.shared import assert_one_line, ran
 
 DATASET = '''
 """Photos named by gender and age, such as `male-34.jpg`."""
@@ -143,6 +145,25 @@ def test_the_commands_are_listed_and_each_has_help():
         assert f"  {name} " in listed and command.summary in listed
     assert listed == run(REPOSITORY, "-m", "imdb_wiki", "--help")
     assert "usage: python -m imdb_wiki card" in run(REPOSITORY, "-m", "imdb_wiki", "card", "-h")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_calls_itself_as_it_was_called(name, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(REPOSITORY / "imdb_wiki" / "__main__.py"), name])
+
+    def of_house(arguments):
+        house.run(name, arguments)
+
+    assert ran(of_house, "-h").stdout.startswith(f"usage: python -m imdb_wiki {name} ")
+    line = assert_one_line(ran(of_house, "--no_such_option"))
+    assert line.startswith(f"python -m imdb_wiki {name}: ")
+
+
+@pytest.mark.parametrize("script", ["imdb_wiki_preparation", "imdb_wiki_predict"])
+def test_a_script_calls_itself_by_its_files_name(script, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(REPOSITORY / f"{script}.py")])
+    main = importlib.import_module(script).main
+    assert ran(main, "-h").stdout.startswith(f"usage: {script}.py ")
 
 
 def test_a_command_that_is_none_is_one_line():
