@@ -4,6 +4,7 @@ import argparse
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,15 @@ def test_what_is_no_number_and_a_number_without_bounds_are_refused_in_one_line(p
             for wrong in ("nan", "many", "-" + 400 * "9"):
                 line = assert_one_line(ran(parser.parse_args, f"{name}={wrong}"), name)
                 assert "lambda" not in line
+
+
+def test_what_an_option_refuses_is_said_in_words(parser):
+    for action in options_of(parser):
+        if action.option_strings and action.type not in (None, str, Path):
+            done = ran(parser.parse_args, f"{name_of(action)}=\N{SNOWMAN}")
+            line = assert_one_line(done, f"{name_of(action)}: ")
+            # argparse's own sentence, for what raises a plain ValueError, names the function.
+            assert not re.search("invalid (?!whole number|number)", line), line
 
 
 def test_an_option_that_is_none_is_told_in_one_line(parser):

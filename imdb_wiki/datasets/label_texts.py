@@ -1,5 +1,6 @@
 """Ages and genders as people write them: `34`, `20-29`, `60+`, `f`, `male`."""
 
+import argparse
 import re
 
 import numpy as np
@@ -117,7 +118,10 @@ def genders_of_texts(texts: pd.Series, codes: dict[str, int]) -> pd.DataFrame:
 
 def gender_codes(text: str) -> str:
     """An option's kind: what the texts of a gender column mean, such as `0=female,1=male`."""
-    read_gender_codes(text)
+    try:
+        read_gender_codes(text)
+    except ValueError as error:  # of which argparse would not say the text
+        raise argparse.ArgumentTypeError(str(error)) from error
     return text
 
 
