@@ -11,6 +11,7 @@ from imdb_wiki.labels import SPLIT_NAMES, known_ages
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.results.runs import training_facts
 from imdb_wiki.split_lists import is_listed, list_beside
+from imdb_wiki.split_tables import pooled
 
 _WEAK = 0.8  # of a constant answer's error; a network that has learnt has about half of it
 LEAST_FACES = 50  # of fewer, neither a share of wrong labels nor a calibration can be told
@@ -35,7 +36,7 @@ def read_faces(prepared_dirs: Sequence[str], splits: Sequence[str] = ()) -> pd.D
         there = [split for split in SPLIT_NAMES if Path(folder, f"{split}.csv").is_file()]
         for split in splits or there or ["train"]:
             frames.append(read_split(folder, split, incomplete=True).assign(split=split))
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pooled(frames)
     labelled = int((frame["age_low"].notna() | frame["gender"].notna()).sum())
     if labelled < LEAST_FACES:
         raise InputError(
