@@ -6,66 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from imdb_wiki.audit import figures
 from imdb_wiki.audit.command import main
 from imdb_wiki.audit.faces import read_faces
 from imdb_wiki.audit.folds import folds_of
-from imdb_wiki.models.files import save_model
-from imdb_wiki.networks import compact
-from imdb_wiki.networks.compact import compact_cnn
 from imdb_wiki.pipeline import read_split
-from imdb_wiki.split_lists import write_split_list
 from imdb_wiki.training.compact.command import main as train
 from tests.conftest import REPOSITORY
 from tests.prepared import take_labels_away, write_prepared
 from tests.shared import LEAST_COMPACT, assert_one_line, ran
 
-tiny_cnn = partial(compact_cnn, **LEAST_COMPACT)
 QUICK = ["--folds", 2, "--epochs", 2, "--image_size", 32]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_network():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compact, "compact_cnn", tiny_cnn)
-        patch.setattr(figures, "_SHEET_ROWS", 1)  # most of a small audit's time
-        yield
-
-
-def with_patterns(folder):
-    """Makes the plain pictures differ: two plain ones are the same picture to the folds."""
-    for number, path in enumerate(sorted(folder.glob("crop/*/*/*.jpg"))):
-        noise = np.random.default_rng(number).integers(-40, 40, (4, 4, 3))
-        pattern = cv2.resize(noise.astype("float32"), (32, 32), interpolation=cv2.INTER_CUBIC)
-        picture = np.clip(cv2.imread(str(path)) + pattern, 0, 255).astype("uint8")
-        cv2.imwrite(str(path), picture)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prepared_dir(tmp_path_factory):
-    counts = {"train": 60, "val": 30, "test": 30}
-    folder = with_patterns(write_prepared(tmp_path_factory.mktemp("some"), counts))
-    for split in ("train", "val", "test"):  # a person of its own in each split
-        path = folder / f"{split}.csv"
-        table = pd.read_csv(path)
-        names = [f"{split}/{split}-{number:012}.jpg" for number in range(len(table))]
-        table.assign(identity=split + table["identity"], source=names).to_csv(path, index=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "some.keras"
-    save_model(tiny_cnn(16), path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -170,19 +126,6 @@ def test_a_model_that_has_not_met_the_faces_is_enough(prepared_dir, model, tmp_p
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(tmp_path / "o/suspects.csv")) == 120
     assert "note: the networks err by" in done.stdout  # it has learnt nothing
-
-
-def test_faces_that_a_model_was_trained_on_are_refused(prepared_dir, model, tmp_path):
-    path = shutil.copy(model, tmp_path / "m.keras")
-    frames = {split: read_split(prepared_dir, split) for split in ("train", "val", "test")}
-    write_split_list(tmp_path / "m_split.json", frames)
-    command = [prepared_dir, "--output_dir", tmp_path / "o", "--model", path]
-    line = assert_one_line(ran(main, *command), "60 of the 120 faces")
-    assert "--splits test val" in line and "--folds 5" in line
-    assert ran(main, *command, "--splits", "val", "test").returncode == 0
-    (tmp_path / "m_split.json").unlink()  # in a training's folder its recipe says it
-    (tmp_path / "recipe.json").write_text(json.dumps({"data": [str(prepared_dir)]}))
-    assert_one_line(ran(main, *command), "may have learnt from")
 
 
 def test_ranges_and_missing_labels_are_audited(model, tmp_path):
