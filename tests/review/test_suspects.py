@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from imdb_wiki.audit.decisions import Decision, Decisions
+from imdb_wiki.audit.suspects import read_suspects
 from imdb_wiki.errors import InputError
 from imdb_wiki.review import command
-from imdb_wiki.review.decisions import Decision, Decisions
-from imdb_wiki.review.suspects import read_suspects
 from imdb_wiki.review.words import face_words
 from tests.review.audited import suspects_of, write_audit
 from tests.shared import assert_one_line, files_of_at_most, ran
