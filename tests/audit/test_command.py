@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from imdb_wiki.audit.calibration import evidence_of
 from imdb_wiki.audit.command import main
 from imdb_wiki.audit.faces import read_faces
 from imdb_wiki.audit.folds import folds_of
+from imdb_wiki.audit.mixture import audit
+from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.training.compact.command import main as train
 from tests.conftest import REPOSITORY
@@ -32,13 +35,26 @@ def audited(prepared_dir, tmp_path_factory):
     return done, output_dir
 
 
+def answers_of(place, count):
+    """What the networks of the folds have answered, put together."""
+    parts = np.array(json.loads((place / "folds.json").read_text())["parts"])
+    answers = {}
+    for fold in range(2):
+        for name, values in np.load(place / f"{fold}/answers.npz").items():
+            answers.setdefault(name, np.zeros((count, *values.shape[1:]), "float32"))
+            answers[name][parts == fold] = values
+    return answers
+
+
 def test_each_face_has_a_row_the_most_suspicious_first(audited, prepared_dir):
     done, output_dir = audited
     table = pd.read_csv(output_dir / "suspects.csv")
     assert list(table)[:5] == ["filename", "source", "age", "gender", "wrong_probability"]
     faces = read_faces([str(prepared_dir)])
     assert sorted(table["filename"]) == sorted(faces["filename"]) and len(table) == 120
-    assert table["wrong_probability"].is_monotonic_decreasing
+    found = audit(evidence_of(faces, answers_of(output_dir / "folds", 120)), people_of(faces))
+    order = np.argsort(-found.log_odds, kind="stable")  # not of the probabilities: see `Found`
+    assert list(table["filename"]) == list(faces["filename"].iloc[order])
     more = {"folder", "split", "predicted_age_years", "age_low_years", "age_high_years"}
     more |= {"male_probability", "wrong_age_probability", "wrong_gender_probability"}
     assert more < set(table)
