@@ -90,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         "--left_out",
         type=number(0, 1, above=True),
         metavar="PROBABILITY",
-        help="write left_out.csv, the faces that are wrong with at least this probability "
-        "(default: no list)",
+        help="write left_out.csv, the faces that are wrong with at least this probability; where "
+        "DIR/decisions.csv has a person's decision, that counts (default: no list)",
     )
     add = parser.add_argument_group("who answers").add_argument
     add(

@@ -16,6 +16,12 @@ from imdb_wiki.models.answers import predict
 from imdb_wiki.models.files import load_model, refuse_nan
 from imdb_wiki.plots.style import save
 from imdb_wiki.results.provenance import current_commit, now
+from imdb_wiki.split_tables import LEFT_OUT_FILE
+
+_REMOVED = (
+    f"the {LEFT_OUT_FILE} of the audit before is removed; --left_out makes another one, and so "
+    "does the review with --write_left_out"
+)
 
 
 def run_audit(
@@ -38,7 +44,8 @@ def run_audit(
         model_path: A model that has not met the faces; None trains `folds` networks.
         folds: How many.
         splits: Which splits; all if empty.
-        left_out: From which probability on a face is in `left_out.csv`; None writes none.
+        left_out: From which probability on a face that nobody has decided about is in
+            `left_out.csv`; None writes none, and removes one of earlier suspects.
         epochs: Of each of the networks; 0 for as many as the number of faces needs.
         image_size: Side of their images in pixels.
         seed: Of all chance.
@@ -80,6 +87,8 @@ def run_audit(
     kept = {name for task in tasks for name in _outputs_of(task)}
     answers = {name: values for name, values in answers.items() if name in kept}
     found = audit(evidence_of(frame, answers), people_of(frame), seed)
+    if left_out is None and (output_dir / LEFT_OUT_FILE).exists():
+        notes.append(_REMOVED)
     table = suspects_table(frame, answers, found)
     facts = audit_facts(frame, found, how, notes)
     output_dir.mkdir(parents=True, exist_ok=True)
