@@ -10,10 +10,12 @@ from imdb_wiki.audit.figures import contact_sheet, probability_figure
 from imdb_wiki.audit.folds import answers_by_folds, epochs_for
 from imdb_wiki.audit.mixture import audit
 from imdb_wiki.audit.report import audit_facts, look_first, suspects_table, write_report
+from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.labels import TASK_OUTPUTS
 from imdb_wiki.models.answers import predict
 from imdb_wiki.models.files import load_model, refuse_nan
+from imdb_wiki.networks import tasks_of
 from imdb_wiki.plots.style import save
 from imdb_wiki.results.provenance import current_commit, now
 from imdb_wiki.split_tables import LEFT_OUT_FILE
@@ -71,6 +73,8 @@ def run_audit(
     if model_path:
         refuse_known(model_path, frame, prepared_dirs)
         model = load_model(model_path)
+        if not set(tasks) & set(tasks_of(model)):
+            raise InputError(f"{model_path} answers no {tasks[0]}; {'; '.join(notes)}")
         answers = predict(model, frame, verbose=verbose, flip_averaging=True)
         how["model"] = str(model_path)
     else:

@@ -18,8 +18,10 @@ from imdb_wiki.audit.faces import read_faces
 from imdb_wiki.audit.folds import folds_of
 from imdb_wiki.audit.mixture import audit
 from imdb_wiki.evaluation.metrics import people_of
+from imdb_wiki.models.files import save_model
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.training.compact.command import main as train
+from tests.audit.conftest import tiny_cnn
 from tests.conftest import REPOSITORY
 from tests.prepared import take_labels_away, write_prepared
 from tests.shared import LEAST_COMPACT, assert_one_line, ran
@@ -153,6 +155,18 @@ def test_ranges_and_missing_labels_are_audited(model, tmp_path):
     assert table["wrong_age_probability"].isna().equals(table["age_low"].isna())
     unlabelled = table["age_low"].isna() & table["gender"].isna()
     assert table["wrong_probability"].isna().equals(unlabelled)
+
+
+def test_a_model_that_answers_none_of_the_labels_is_refused(tmp_path):
+    folder = write_prepared(tmp_path / "p", {"train": 60})
+    table = pd.read_csv(folder / "train.csv").assign(age="", age_low="", age_high="")
+    table.to_csv(folder / "train.csv", index=False)
+    path = tmp_path / "ages.keras"
+    save_model(tiny_cnn(16, tasks=("age",)), path)
+    done = ran(main, folder, "--output_dir", tmp_path / "o", "--model", path)
+    said = "ages.keras answers no gender; no face has a label of its age: it is not audited"
+    assert_one_line(done, said)
+    assert not (tmp_path / "o").exists()
 
 
 def test_a_training_takes_the_list_and_says_it(prepared_dir, tmp_path):
