@@ -50,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
+        last = "the last whole part of the answers" if options.model else "the last whole epoch"
+        raise KeyboardInterrupt(f"the same command goes on after {last}") from None
     counts = facts["counts_above"]
     for note in facts["notes"]:
         print(f"note: {note}")

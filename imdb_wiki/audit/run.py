@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from imdb_wiki.audit.answers import answers_of_model
 from imdb_wiki.audit.calibration import evidence_of
 from imdb_wiki.audit.faces import notes_of_weakness, read_faces, refuse_known, what_is_audited
 from imdb_wiki.audit.figures import contact_sheet, probability_figure
@@ -13,7 +14,6 @@ from imdb_wiki.audit.report import audit_facts, look_first, suspects_table, writ
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.labels import TASK_OUTPUTS
-from imdb_wiki.models.answers import predict
 from imdb_wiki.models.files import load_model, refuse_nan
 from imdb_wiki.networks import tasks_of
 from imdb_wiki.plots.style import save
@@ -75,7 +75,7 @@ def run_audit(
         model = load_model(model_path)
         if not set(tasks) & set(tasks_of(model)):
             raise InputError(f"{model_path} answers no {tasks[0]}; {'; '.join(notes)}")
-        answers = predict(model, frame, verbose=verbose, flip_averaging=True)
+        answers = answers_of_model(model, model_path, frame, output_dir, verbose)
         how["model"] = str(model_path)
     else:
         epochs = epochs or epochs_for(len(frame), folds)
