@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.audit.calibration import log_curves_around, log_odds_of_male
+from imdb_wiki.audit.calibration import chunks, log_curves_around, log_odds_of_male
 from imdb_wiki.audit.decisions import DECISIONS_NAME, Decisions
 from imdb_wiki.audit.left_out import faces_to_leave_out, write_left_out
 from imdb_wiki.audit.mixture import KINDS, Found
@@ -81,13 +81,13 @@ def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataF
 
 def calibrated_interval(answers: dict, found: Found) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the interval that holds nine of ten right ages, in years, each (count,)."""
-    if "age_distribution" in answers:
-        logs = np.log(np.asarray(answers["age_distribution"], "float32") + 1e-7)
-    else:
-        logs = log_curves_around(answers["age_years"])
     low, high = [], []
-    for start in range(0, len(logs), 50_000):
-        sums = np.cumsum(found.calibration.ages(logs[start : start + 50_000]), axis=1)
+    for rows in chunks(len(answers["age_years"])):
+        if "age_distribution" in answers:
+            logs = np.log(np.asarray(answers["age_distribution"][rows], "float32") + 1e-7)
+        else:
+            logs = log_curves_around(answers["age_years"][rows])
+        sums = np.cumsum(found.calibration.ages(logs), axis=1)
         low.append((sums < (1 - COVERAGE) / 2).sum(axis=1))
         high.append((sums < (1 + COVERAGE) / 2).sum(axis=1))
     return np.concatenate(low), np.minimum(np.concatenate(high), AGES_YEARS[-1])
