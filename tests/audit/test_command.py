@@ -32,9 +32,29 @@ QUICK = ["--folds", 2, "--epochs", 2, "--image_size", 32]
 @pytest.fixture(scope="module")
 def audited(prepared_dir, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("audited") / "out"
-    done = ran(main, prepared_dir, "--output_dir", output_dir, *QUICK, "--left_out", 1e-9)
+    done = ran(main, prepared_dir, "--output_dir", output_dir, *QUICK)
     assert done.returncode == 0, done.stderr
     return done, output_dir
+
+
+# The first epoch is over and kept; the second one never begins.
+KILLED = f"""
+import sys, time
+from functools import partial
+from imdb_wiki.tensorflow_start import start_tensorflow
+start_tensorflow()
+from imdb_wiki.audit.command import main
+from imdb_wiki.networks import compact
+from imdb_wiki.training.compact import train
+keep_state = train.keep_state
+def keep_and_wait(*arguments):
+    keep_state(*arguments)
+    print("an epoch is kept", flush=True)
+    time.sleep(600)
+train.keep_state = keep_and_wait
+compact.compact_cnn = partial(compact.compact_cnn, **{LEAST_COMPACT})
+sys.exit(main())
+"""
 
 
 def answers_of(place, count):
@@ -114,27 +134,22 @@ def test_a_second_call_trains_nothing_and_other_settings_are_refused(audited, pr
 
 
 def test_a_killed_audit_goes_on(prepared_dir, audited, tmp_path):
-    script = (
-        "import sys; from functools import partial; from imdb_wiki.networks import compact\n"
-        "compact.compact_cnn = partial(compact.compact_cnn, "
-        f"**{LEAST_COMPACT})\n"
-        "from imdb_wiki.audit.command import main; sys.exit(main())"
-    )
-    command = [sys.executable, "-c", script, str(prepared_dir), "--output_dir", str(tmp_path / "o")]
+    command = [sys.executable, "-c", KILLED, str(prepared_dir), "--output_dir", str(tmp_path / "o")]
     command += map(str, QUICK)
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch 1/2"):
-            break
+    assert any(line == "an epoch is kept\n" for line in process.stdout)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    process.stdout.close()
     assert not (tmp_path / "o/suspects.csv").exists()
     # Killed in the first network; of the second one, which begins anew, the answers will do.
     (tmp_path / "o/folds/1").mkdir()
     shutil.copy(audited[1] / "folds/1/answers.npz", tmp_path / "o/folds/1")
     done = ran(main, *command[3:])
     assert done.returncode == 0, done.stderr
+    assert "network 1 of 2" in done.stdout and "epoch 2/2" in done.stdout
+    assert "epoch 1/2" not in done.stdout  # which was whole: it is not trained again
     of_both = [pd.read_csv(place / "suspects.csv") for place in (tmp_path / "o", audited[1])]
     pd.testing.assert_frame_equal(*of_both)
 

@@ -1,4 +1,4 @@
-"""Which faces a model has learnt from: they are refused, in whichever splits they are audited."""
+"""Which faces are read, and which of them a model has learnt from: those are refused."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ import pytest
 from imdb_wiki.audit.command import main
 from imdb_wiki.audit.faces import read_faces, refuse_known
 from imdb_wiki.errors import InputError
+from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.split_lists import write_split_list
 from imdb_wiki.split_tables import write_linked_folder
@@ -93,3 +94,12 @@ def test_own_faces_without_names_are_known_by_their_folder_alone(its_model, tmp_
     (tmp_path / "m.json").write_text(json.dumps(FIELDS))
     with pytest.raises(InputError, match="60 of the 80 faces"):
         refuse(its_model, folder)
+
+
+def test_faces_of_folders_without_identities_are_people_of_their_own(prepared_dir, tmp_path):
+    own = write_prepared(tmp_path / "own", {"train": 60})
+    table = pd.read_csv(own / "train.csv").drop(columns=["identity", "source"])
+    table.to_csv(own / "train.csv", index=False)
+    faces = read_faces([str(prepared_dir), str(own)])
+    assert len(set(people_of(faces))) == 120 + 60
+    assert (faces["source"][120:] == "").all()
