@@ -47,11 +47,11 @@ def test_a_label_is_said_in_words(changes, label, short):
             "61 years (interval 52–70)",
         ),
         ({"predicted_age_years": "61", "age_low_years": "52"}, "61 years"),
-        ({"female_probability": "0.07"}, "male 93%"),
+        ({"male_probability": "0.93"}, "male 93%"),
         ({"male_probability": "0.07"}, "female 93%"),
-        ({"female_probability": "0.999"}, "female above 99%"),
-        ({"predicted_age_years": "61", "female_probability": "0.5"}, "61 years, female 50%"),
-        ({"predicted_age_years": "nan", "female_probability": "7"}, ""),
+        ({"male_probability": "0.001"}, "female above 99%"),
+        ({"predicted_age_years": "61", "male_probability": "0.5"}, "61 years, male 50%"),
+        ({"predicted_age_years": "nan", "male_probability": "7"}, ""),
     ],
 )
 def test_the_networks_answer_is_said_as_far_as_it_is_there(answer, said):
