@@ -37,6 +37,9 @@ LEFT_OUT_COLUMNS = ("folder", "filename", "source", "wrong_probability", "reason
 LEFT_OUT_KIND = Kind("list of faces to leave out", (",".join(LEFT_OUT_COLUMNS).encode(),))
 PROBABLY_WRONG = "probably_wrong"  # the reason where no person has decided
 
+# What a row says where its folder lacks a column that another one has.
+_WHERE_ABSENT = {"identity": "", "source": "", "weight": 1.0}
+
 
 def read_split(
     prepared_dirs: str | PathLike | Sequence[str | PathLike],
@@ -77,8 +80,22 @@ def read_split(
     frames = [_read_one(Path(folder), split, incomplete) for folder in prepared_dirs]
     if not frames:
         raise InputError("no prepared folder was given")
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pooled(frames)
     return without_listed(frame, split, left_out) if left_out else frame
+
+
+def pooled(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Puts rows of several splits or folders together, which may have different columns.
+
+    Args:
+        frames: Rows of `read_split`.
+
+    Returns:
+        All rows, numbered anew; an `identity` or a `source` that one of the folders lacks is "", as
+        in a CSV with an empty cell, and a `weight` is 1.
+    """
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.fillna({name: v for name, v in _WHERE_ABSENT.items() if name in frame})
 
 
 def read_splits(prepared_dirs: Sequence[str | PathLike]) -> dict[str, pd.DataFrame]:

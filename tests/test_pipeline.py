@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.pipeline import decode, make_dataset, named_broken_images, read_split
 from imdb_wiki.split_tables import write_linked_folder
 from tests.prepared import take_labels_away, write_noise, write_prepared
@@ -26,6 +27,23 @@ def test_reads_one_folder_or_several(prepared_dir, tmp_path):
     assert both.index.tolist() == list(range(13))
     assert all(tf.io.gfile.exists(path) for path in both["path"])
     assert both["path"].iloc[-1] == str(other / "crop" / both["filename"].iloc[-1])
+
+
+def test_what_one_of_several_folders_lacks_is_empty_in_its_rows(prepared_dir, tmp_path):
+    own = write_prepared(tmp_path / "own", seed=1)
+    table = pd.read_csv(own / "train.csv")
+    table.drop(columns=["identity", "source"]).to_csv(own / "train.csv", index=False)
+    full = pd.read_csv(prepared_dir / "train.csv").assign(weight=0.5)
+    weighted = write_prepared(tmp_path / "weighted")
+    full.to_csv(weighted / "train.csv", index=False)
+    frame = read_split([weighted, own], "train")
+    assert (frame["identity"][10:] == "").all() and (frame["source"][10:] == "").all()
+    assert frame["weight"].tolist() == [0.5] * 10 + [1.0] * 10
+    assert len(set(people_of(frame))) == 20  # none of them is the same person
+    listed = pd.DataFrame({"filename": frame["filename"][[12]], "source": ""})
+    listed.assign(wrong_probability=1).to_csv(tmp_path / "list.csv", index=False)
+    kept = read_split([weighted, own], "train", left_out=tmp_path / "list.csv")
+    assert len(kept) == 19 and set(kept["path"]) == set(frame["path"].drop(12))
 
 
 def test_a_person_called_na_keeps_the_name(prepared_dir):

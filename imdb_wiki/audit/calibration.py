@@ -7,6 +7,8 @@ label weighted by the probability that it is right.
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,33 @@ from imdb_wiki.labels import AGES_YEARS, with_age_ranges
 _CENTRE_YEARS = 45.0  # about the middle of adult ages: shift and width change around it
 _PLAIN_SPREAD_YEARS = 6.0  # of a network that answers no distribution; fitted afterwards
 _LEAST = 1e-9  # no label is impossible
+_CHUNK_FACES = 50_000  # whose distributions are calculated with at a time
 _SLIP = 5e-4  # least probability of a gender: its smoothed labels bound it anyway
+
+
+def chunks(count: int) -> list[slice]:
+    """Cuts rows into parts, so that what is calculated of distributions takes little memory."""
+    return [slice(start, start + _CHUNK_FACES) for start in range(0, count, _CHUNK_FACES)]
+
+
+class LogAges:
+    """Logarithms of a network's age distributions, made of the rows that are asked for.
+
+    For all faces at once they would be another table as large as the network's answers.
+    """
+
+    def __init__(self, answered: np.ndarray, logs_of: Callable[[np.ndarray], np.ndarray]):
+        """Keeps what they are made of.
+
+        Args:
+            answered: What the network answers, (count, ...).
+            logs_of: From some of these rows to their logarithms, (rows, 101).
+        """
+        self._answered, self._logs_of = answered, logs_of
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Those of some rows, (rows, 101) float32."""
+        return self._logs_of(self._answered[rows]).astype("float32", copy=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +56,14 @@ class Evidence:
         low: First year of each label's range, (count,); NaN where the age is unknown.
         high: Last year, (count,).
         gender: 0 female, 1 male, NaN unknown, (count,).
-        log_ages: Logarithms of the network's age distribution, (count, 101) float32.
+        log_ages: Logarithms of the network's age distribution, (count, 101) float32, by rows.
         log_odds: The network's log odds of male, (count,).
     """
 
     low: np.ndarray
     high: np.ndarray
     gender: np.ndarray
-    log_ages: np.ndarray
+    log_ages: np.ndarray | LogAges
     log_odds: np.ndarray
 
     def __len__(self) -> int:
@@ -60,17 +88,19 @@ def evidence_of(frame: pd.DataFrame, answers: dict) -> Evidence:
     gender = frame["gender"].to_numpy("float64")
     log_odds = np.zeros(count)
     if "age_distribution" in answers:
-        log_ages = _without_floor(answers["age_distribution"], low, high)
+        distribution = answers["age_distribution"]
+        floor = _floor_of(distribution, low, high)
+        log_ages = LogAges(distribution, partial(_logs_above, floor=floor))
     elif "age_years" in answers:
-        log_ages = log_curves_around(answers["age_years"])
+        log_ages = LogAges(answers["age_years"], log_curves_around)
     else:
         low, high = np.full(count, np.nan), np.full(count, np.nan)
-        log_ages = np.zeros((count, len(AGES_YEARS)), "float32")
+        log_ages = np.broadcast_to(np.float32(0), (count, len(AGES_YEARS)))
     if "gender" in answers:
         log_odds = log_odds_of_male(answers)
     else:
         gender = np.full(count, np.nan)
-    return Evidence(low, high, gender, log_ages.astype("float32"), log_odds)
+    return Evidence(low, high, gender, log_ages, log_odds)
 
 
 def log_odds_of_male(answers: dict) -> np.ndarray:
@@ -85,23 +115,35 @@ def log_curves_around(answered_years: np.ndarray) -> np.ndarray:
     return -0.5 * (distance / np.float32(_PLAIN_SPREAD_YEARS)) ** 2
 
 
-def _without_floor(distribution: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Logarithms of distributions less the share of all labels that each of them holds.
+def _floor_of(distribution: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The share of the distribution of all labels that each answer holds, (101,).
 
     A network that has learnt from labels of which some are wrong expects that, and gives every face
     a little of the distribution of all labels. How much is seen where it gives the least.
     """
-    shares = np.maximum(np.asarray(distribution, "float32"), 0)
-    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
     known = ~np.isnan(low)
-    if known.any():
-        labels = np.bincount(((low + high) / 2)[known].astype(int), minlength=len(AGES_YEARS))
-        smooth = _bells(4.0).astype("float32")
-        expected = labels / labels.sum() @ smooth
-        often = expected > 0.002
-        floors = ((shares @ smooth)[:, often] / expected[often]).min(axis=1)
-        shares = np.maximum(shares - np.median(floors) * expected, 0)
-    return np.log(shares + 1e-7)
+    if not known.any():
+        return np.zeros(len(AGES_YEARS), "float32")
+    labels = np.bincount(((low + high) / 2)[known].astype(int), minlength=len(AGES_YEARS))
+    smooth = _bells(4.0).astype("float32")
+    expected = labels / labels.sum() @ smooth
+    often = expected > 0.002
+    floors = [
+        ((_shares(distribution[rows]) @ smooth)[:, often] / expected[often]).min(axis=1)
+        for rows in chunks(len(distribution))
+    ]
+    return np.median(np.concatenate(floors)) * expected
+
+
+def _logs_above(distribution: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Logarithms of distributions less what all of them hold."""
+    return np.log(np.maximum(_shares(distribution) - floor, 0) + 1e-7)
+
+
+def _shares(distribution: np.ndarray) -> np.ndarray:
+    """Distributions whose rows sum to 1, float32."""
+    shares = np.maximum(np.asarray(distribution, "float32"), 0)
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
 
 
 def _bells(width_years: float) -> np.ndarray:
@@ -127,7 +169,7 @@ class Calibration:
         """Calibrated distributions.
 
         Args:
-            log_ages: Of `Evidence`, (count, 101).
+            log_ages: Rows of `Evidence.log_ages`, (count, 101).
             sharper: Another factor of the exponent.
 
         Returns:
@@ -217,10 +259,11 @@ def fitted(
     """
     has_age, has_gender = ~np.isnan(evidence.low), ~np.isnan(evidence.gender)
     age, gender = start.age, start.gender
+    log_ages = evidence.log_ages[:]  # once: each step asks for them
 
     def age_loss(constants: np.ndarray) -> float:
         moved = Calibration(tuple(constants))
-        likely = moved.in_labels(evidence.log_ages, evidence.low, evidence.high)
+        likely = moved.in_labels(log_ages, evidence.low, evidence.high)
         # Weakly held to nothing, lest a few faces make a strange calibration.
         held = 1e-3 * (constants[0] ** 2 + constants[2] ** 2 + constants[4] ** 2)
         return float(-np.mean(age_weights * np.log(likely)) + held)

@@ -50,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
+        last = "the last whole part of the answers" if options.model else "the last whole epoch"
+        raise KeyboardInterrupt(f"the same command goes on after {last}") from None
     counts = facts["counts_above"]
     for note in facts["notes"]:
         print(f"note: {note}")
@@ -90,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         "--left_out",
         type=number(0, 1, above=True),
         metavar="PROBABILITY",
-        help="write left_out.csv, the faces that are wrong with at least this probability "
-        "(default: no list)",
+        help="write left_out.csv, the faces that are wrong with at least this probability; where "
+        "DIR/decisions.csv has a person's decision, that counts (default: no list)",
     )
     add = parser.add_argument_group("who answers").add_argument
     add(

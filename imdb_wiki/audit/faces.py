@@ -1,5 +1,6 @@
 """Which faces are audited, and which of them a model knows already."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pandas as pd
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import SPLIT_NAMES, known_ages
 from imdb_wiki.pipeline import read_split
-from imdb_wiki.results.runs import training_facts
+from imdb_wiki.results.runs import read_json, training_facts
 from imdb_wiki.split_lists import is_listed, list_beside
+from imdb_wiki.split_tables import pooled
 
 _WEAK = 0.8  # of a constant answer's error; a network that has learnt has about half of it
 LEAST_FACES = 50  # of fewer, neither a share of wrong labels nor a calibration can be told
@@ -35,7 +37,7 @@ def read_faces(prepared_dirs: Sequence[str], splits: Sequence[str] = ()) -> pd.D
         there = [split for split in SPLIT_NAMES if Path(folder, f"{split}.csv").is_file()]
         for split in splits or there or ["train"]:
             frames.append(read_split(folder, split, incomplete=True).assign(split=split))
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pooled(frames)
     labelled = int((frame["age_low"].notna() | frame["gender"].notna()).sum())
     if labelled < LEAST_FACES:
         raise InputError(
@@ -97,17 +99,21 @@ def refuse_known(model_path: Path, frame: pd.DataFrame, prepared_dirs: Sequence[
     Raises:
         InputError: There are some.
     """
-    listed = list_beside(model_path)
-    trained_on = _training_data(model_path)
+    listed = set().union(*(list_beside(model_path) or {}).values())
+    folders, names = _training_data(model_path)
     for folder in prepared_dirs:
-        rows = frame[frame["folder"] == str(folder)]
-        known = np.zeros(len(rows), bool)
-        if listed is not None and "source" in rows:
-            left_out = is_listed(rows["source"], set().union(*listed.values())).to_numpy()
-            # Of a data set that it has not met, no photo is listed.
-            known = ~left_out if left_out.any() else known
-        elif Path(folder).resolve() in trained_on:
-            known = (rows["split"] == "train").to_numpy()
+        rows, place = frame[frame["folder"] == str(folder)], Path(folder).resolve()
+        # A row without its photo's name can be in no list.
+        can_be_listed = bool(listed) and "source" in rows and bool((rows["source"] != "").any())
+        if can_be_listed and _names_any_of(listed, rows, folder):
+            known = ~is_listed(rows["source"], listed).to_numpy()
+        else:
+            # Of a data set that it has not met, no photo is listed. Of training faces alone none is
+            # either: then what their folder is called is all that may tell.
+            held_out = [place / f"{split}.csv" for split in SPLIT_NAMES[1:]]
+            is_told = can_be_listed and any(path.is_file() for path in held_out)
+            is_its = place in folders or (not is_told and place.name in names)
+            known = (rows["split"] == "train").to_numpy() & is_its
         if known.any():
             others = " ".join(sorted(set(rows["split"][~known]) - set(rows["split"][known])))
             hint = f"audit others with --splits {others}, or" if others else "audit"
@@ -117,9 +123,30 @@ def refuse_known(model_path: Path, frame: pd.DataFrame, prepared_dirs: Sequence[
             )
 
 
-def _training_data(model_path: Path) -> set[Path]:
-    """The prepared folders that a model in a run's folder was trained on."""
+def _names_any_of(listed: set[str], rows: pd.DataFrame, folder: str) -> bool:
+    """Whether a list names a face of a folder, in whichever split: the audited rows are some."""
+    if is_listed(rows["source"], listed).any():
+        return True
+    for split in set(SPLIT_NAMES) - set(rows["split"]):
+        if Path(folder, f"{split}.csv").is_file():
+            with contextlib.suppress(InputError):  # what is not audited may be empty
+                others = read_split(folder, split, incomplete=True)
+                if "source" in others and is_listed(others["source"], listed).any():
+                    return True
+    return False
+
+
+def _training_data(model_path: Path) -> tuple[set[Path], set[str]]:
+    """The prepared folders that a model was trained on, and names of such folders.
+
+    A run's folder says where they are; the `.json` and the recipe of a model that is passed on say
+    only what they were called.
+    """
     facts = training_facts(model_path)
     folders = facts.get("trained_with_data", facts.get("prepared_dirs", []))
     folders = [folders] if isinstance(folders, str) else folders
-    return {Path(folder).resolve() for folder in folders}
+    names = set(folders) if model_path.with_name(f"{model_path.stem}.json").is_file() else set()
+    recipe = model_path.with_name(f"{model_path.stem}.recipe.json")
+    if recipe.is_file():
+        names |= set(read_json(recipe).get("data", ()))
+    return {Path(folder).resolve() for folder in folders}, names

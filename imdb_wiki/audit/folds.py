@@ -5,7 +5,6 @@ in one part only. What is finished is on disk: a killed audit goes on.
 """
 
 import dataclasses
-import io
 import json
 from hashlib import blake2b
 from pathlib import Path
@@ -13,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.audit.answers import put_answers, read_answers, what_is_noted, write_answers
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import people_of
-from imdb_wiki.files import parse_json, write_whole
+from imdb_wiki.files import write_whole
 from imdb_wiki.models.answers import predict
 from imdb_wiki.preparation.duplicates import joined, same_picture_pairs
 from imdb_wiki.preparation.hashes import perceptual_hashes
@@ -128,29 +128,18 @@ def answers_by_folds(
     for fold in range(folds):
         rows = np.flatnonzero(parts == fold)
         found = _answers_of_fold(frame, parts, fold, place / f"{fold}", recipe, verbose)
-        for name, values in found.items():
-            shape = (len(frame), *values.shape[1:])
-            answers.setdefault(name, np.zeros(shape, "float32"))[rows] = values
+        put_answers(answers, found, rows, len(frame))
     return answers
 
 
 def _kept_parts(place: Path, frame: pd.DataFrame, folds: int, seed: int, about: dict) -> np.ndarray:
     path = place / ABOUT_FILE
-    about = json.loads(json.dumps(about))
-    if path.is_file():
+    noted = what_is_noted(path, about)
+    if noted is not None:
         try:
-            before = parse_json(path.read_bytes())
-            parts = np.array(before.pop("parts"))
-        except (ValueError, KeyError, AttributeError) as error:
+            return np.array(noted["parts"])
+        except KeyError as error:
             raise InputError(f"{path} is not an audit's: name another folder") from error
-        changed = [name for name, value in about.items() if before.get(name) != value]
-        if changed:
-            raise InputError(
-                f"{path}: the audit there differs in {', '.join(changed)}: name another folder"
-            )
-        return parts
-    if place.exists() and any(place.iterdir()):
-        raise InputError(f"{place} is not an audit's: name another folder")
     parts = folds_of(frame, folds, seed)
     place.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(about | {"parts": parts.tolist()}) + "\n")
@@ -164,21 +153,19 @@ def _answers_of_fold(
     from imdb_wiki.training.compact.train import train_compact
 
     path = place / ANSWERS_FILE
-    if path.is_file():
-        with np.load(path) as kept:
-            return dict(kept)
+    left_out = frame[parts == fold]
+    kept = read_answers(path, len(left_out))
+    if kept is not None:
+        return kept
     print_anywhere()
     if verbose:
         print(f"network {fold + 1} of {parts.max() + 1}", flush=True)
-    left_out = frame[parts == fold]
     data = place / "data"
     rows = {"train": frame[parts != fold], "val": watched_rows(left_out, recipe.seed)}
     write_linked_folder(data, {name: some.drop(columns="split") for name, some in rows.items()})
     network = train_compact([data], place / "training", recipe, verbose)
     answers = predict(network, left_out.reset_index(drop=True), 256, verbose, flip_averaging=True)
-    content = io.BytesIO()
-    np.savez(content, **answers)  # pyrefly: ignore[bad-argument-type]  # any names are allowed
-    write_whole(path, content.getvalue())
+    write_answers(path, answers)
     return answers
 
 

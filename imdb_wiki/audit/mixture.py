@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imdb_wiki.audit.calibration import Calibration, Evidence, fitted, in_ranges
+from imdb_wiki.audit.calibration import Calibration, Evidence, chunks, fitted, in_ranges
 from imdb_wiki.audit.people import Offsets, age_by_person, gender_by_person
 from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES
 
@@ -22,7 +22,6 @@ CALIBRATION_FACES = 3_000  # more say the same constants, in more time
 _ROUNDS = 6  # of calibrating and counting in turn; then the constants stay the same
 _BOOTSTRAP_SAMPLES = 200  # the ends of a 95% interval then vary by about a tenth of its width
 _START = (0.9, 0.08, 0.01, 0.01)
-_CHUNK = 50_000  # faces whose distributions are in memory at a time
 
 
 class Likelihoods(NamedTuple):
@@ -94,8 +93,7 @@ def likelihoods(evidence: Evidence, calibration: Calibration, labels: np.ndarray
         labels: Of `all_labels`.
     """
     age = np.ones(len(evidence))
-    for start in range(0, len(evidence), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for rows in chunks(len(evidence)):
         part = evidence.log_ages[rows], evidence.low[rows], evidence.high[rows]
         age[rows] = calibration.in_labels(*part)
     gender = calibration.genders(evidence.log_odds, evidence.gender)
@@ -179,9 +177,8 @@ def calibrated(
     Returns:
         The calibration, and the shares of `KINDS` among those faces.
     """
-    if len(evidence) > CALIBRATION_FACES:
-        drawn = np.random.default_rng(seed).permutation(len(evidence))[:CALIBRATION_FACES]
-        evidence = evidence.of(np.sort(drawn))
+    drawn = np.random.default_rng(seed).permutation(len(evidence))[:CALIBRATION_FACES]
+    evidence = evidence.of(np.sort(drawn))
     calibration, shares = Calibration(), np.array([0.95, 0.05, 0, 0])
     for turn in range(_ROUNDS):
         by_kind = _by_kind(evidence, likelihoods(evidence, calibration, labels))

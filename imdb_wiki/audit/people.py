@@ -5,11 +5,12 @@ Who looks young does so in all photos. So each photo is judged after its person'
 differ little (empirical Bayes). How much people differ is chosen by the photos' own likelihood.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from imdb_wiki.audit.calibration import Calibration, Evidence, in_ranges
+from imdb_wiki.audit.calibration import Calibration, Evidence, chunks, in_ranges
 
 AGE_OFFSETS_YEARS = np.arange(-20, 21, 2)
 LOG_ODDS_OFFSETS = np.arange(-6.0, 6.1, 1.0)
@@ -42,12 +43,21 @@ def leave_one_out(
     Returns:
         (count,).
     """
-    robust = np.log((1 - wrong_share) * likely + wrong_share * other[:, np.newaxis] + 1e-12)
+
+    def robust(rows: slice) -> np.ndarray:
+        wrong = wrong_share * other[rows, np.newaxis]
+        return np.log((1 - wrong_share) * likely[rows] + wrong + 1e-12)
+
+    parts = chunks(len(likely))
     total = np.zeros((int(people.max()) + 1, likely.shape[1]))
-    np.add.at(total, people, robust)
-    told = total[people] - robust + np.log(prior)
-    told = np.exp(told - told.max(axis=1, keepdims=True))
-    return (told * likely).sum(axis=1) / told.sum(axis=1)
+    for rows in parts:
+        np.add.at(total, people[rows], robust(rows))
+    found = np.empty(len(likely))
+    for rows in parts:
+        told = total[people[rows]] - robust(rows) + np.log(prior)
+        told = np.exp(told - told.max(axis=1, keepdims=True))
+        found[rows] = (told * likely[rows]).sum(axis=1) / told.sum(axis=1)
+    return found
 
 
 def _prior(offsets: np.ndarray, spread: float) -> np.ndarray:
@@ -62,13 +72,20 @@ def _several(people: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _chosen(
-    choices: list, likely_of, other: np.ndarray, people: np.ndarray, plain: np.ndarray, wrong: float
+    choices: list,
+    likely_of: Callable[[np.ndarray, tuple], np.ndarray],
+    offsets: np.ndarray,
+    other: np.ndarray,
+    people: np.ndarray,
+    plain: np.ndarray,
+    wrong: float,
 ) -> tuple[np.ndarray, float]:
     """The likeliest of several spreads.
 
     Args:
-        choices: Pairs of a spread and of what else `likely_of` takes.
-        likely_of: From rows and a choice to likelihoods (rows, offsets), and the prior.
+        choices: Tuples of a spread and of what else `likely_of` takes.
+        likely_of: From rows and a choice to likelihoods (rows, offsets).
+        offsets: What a person's photos may share, (offsets,).
         other: As for `leave_one_out`.
         people: As for `leave_one_out`.
         plain: Likelihoods without offsets, (count,).
@@ -81,8 +98,9 @@ def _chosen(
     some = np.flatnonzero(np.cumsum(np.bincount(numbers))[numbers] <= _CHOOSING_PHOTOS)
     some = some if len(some) else np.arange(len(numbers))
 
-    def told(rows: np.ndarray, choice) -> np.ndarray:
-        likely, prior = likely_of(rows, choice)
+    def told(rows: np.ndarray, choice: tuple) -> np.ndarray:
+        likely = np.concatenate([likely_of(rows[part], choice) for part in chunks(len(rows))])
+        prior = _prior(offsets, choice[0])
         return leave_one_out(likely, other[rows], numbers[rows], prior, wrong)
 
     def score(likely: np.ndarray) -> float:
@@ -119,22 +137,21 @@ def age_by_person(
     rows = _several(people, ~np.isnan(evidence.low))
     if not len(rows):
         return plain, 0.0
-    part = evidence.of(rows)
 
-    def likely_of(some: np.ndarray, choice: tuple) -> tuple[np.ndarray, np.ndarray]:
-        spread, sharper = choice
-        distributions = calibration.ages(part.log_ages[some], sharper)
-        low, high = part.low[some], part.high[some]
+    def likely_of(some: np.ndarray, choice: tuple) -> np.ndarray:
+        at = rows[some]
+        distributions = calibration.ages(evidence.log_ages[at], choice[1])
+        low, high = evidence.low[at], evidence.high[at]
         columns = [
             in_ranges(distributions, low, high, int(years)).astype("float32")
             for years in AGE_OFFSETS_YEARS
         ]
-        return np.stack(columns, axis=1), _prior(AGE_OFFSETS_YEARS, spread)
+        return np.stack(columns, axis=1)
 
     choices = [(spread, sharper) for spread in _AGE_SPREADS for sharper in _SHARPER]
     likely = plain.copy()
     likely[rows], spread = _chosen(
-        choices, likely_of, other[rows], people[rows], plain[rows], wrong_share
+        choices, likely_of, AGE_OFFSETS_YEARS, other[rows], people[rows], plain[rows], wrong_share
     )
     return likely, spread
 
@@ -150,18 +167,18 @@ def gender_by_person(
     rows = _several(people, ~np.isnan(evidence.gender))
     if not len(rows):
         return plain, 0.0
-    part = evidence.of(rows)
+    genders = evidence.gender[rows]
     factor = np.exp(calibration.gender[0])
 
-    def likely_of(some: np.ndarray, choice: tuple) -> tuple[np.ndarray, np.ndarray]:
-        odds = part.log_odds[some, np.newaxis] + LOG_ODDS_OFFSETS / factor
-        return calibration.genders(odds, part.gender[some]), _prior(LOG_ODDS_OFFSETS, choice[0])
+    def likely_of(some: np.ndarray, choice: tuple) -> np.ndarray:
+        odds = evidence.log_odds[rows[some], np.newaxis] + LOG_ODDS_OFFSETS / factor
+        return calibration.genders(odds, genders[some])
 
-    male = part.gender.mean()
-    other = np.where(part.gender == 1, male, 1 - male)
+    male = genders.mean()
+    other = np.where(genders == 1, male, 1 - male)
     likely = plain.copy()
     choices = [(spread,) for spread in _GENDER_SPREADS]
     likely[rows], spread = _chosen(
-        choices, likely_of, other, people[rows], plain[rows], wrong_share
+        choices, likely_of, LOG_ODDS_OFFSETS, other, people[rows], plain[rows], wrong_share
     )
     return likely, spread

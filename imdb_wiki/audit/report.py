@@ -6,19 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.audit.calibration import log_curves_around, log_odds_of_male
+from imdb_wiki.audit.calibration import chunks, log_curves_around, log_odds_of_male
+from imdb_wiki.audit.decisions import DECISIONS_NAME, Decisions
+from imdb_wiki.audit.left_out import faces_to_leave_out, write_left_out
 from imdb_wiki.audit.mixture import KINDS, Found
+from imdb_wiki.audit.suspects import read_suspects
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import FIGURE_KIND, Kind, refuse_foreign, write_whole
 from imdb_wiki.labels import AGES_YEARS
 from imdb_wiki.models.intervals import COVERAGE
-from imdb_wiki.split_tables import (
-    LEFT_OUT_COLUMNS,
-    LEFT_OUT_FILE,
-    LEFT_OUT_KIND,
-    PROBABLY_WRONG,
-    SUSPECTS_FILE,
-)
+from imdb_wiki.split_tables import LEFT_OUT_FILE, LEFT_OUT_KIND, SUSPECTS_FILE
 
 AUDIT_FILE = "audit.json"
 THRESHOLDS = (0.5, 0.9, 0.99)
@@ -35,7 +32,7 @@ def look_first(output_dir: Path) -> None:
 
     Raises:
         InputError: A file has the name of one of an audit's, which has not written it; or it is a
-            prepared folder.
+            prepared folder; or its decisions cannot be read.
     """
     if (output_dir / "train.csv").exists():
         raise InputError(f"{output_dir} is a prepared folder: name another one for the audit")
@@ -43,6 +40,7 @@ def look_first(output_dir: Path) -> None:
         refuse_foreign(output_dir / name, kind)
     for name in FIGURE_NAMES:
         refuse_foreign(output_dir / f"{name}.png", FIGURE_KIND)
+    Decisions(output_dir / DECISIONS_NAME)
 
 
 def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataFrame:
@@ -82,13 +80,13 @@ def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataF
 
 def calibrated_interval(answers: dict, found: Found) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the interval that holds nine of ten right ages, in years, each (count,)."""
-    if "age_distribution" in answers:
-        logs = np.log(np.asarray(answers["age_distribution"], "float32") + 1e-7)
-    else:
-        logs = log_curves_around(answers["age_years"])
     low, high = [], []
-    for start in range(0, len(logs), 50_000):
-        sums = np.cumsum(found.calibration.ages(logs[start : start + 50_000]), axis=1)
+    for rows in chunks(len(answers["age_years"])):
+        if "age_distribution" in answers:
+            logs = np.log(np.asarray(answers["age_distribution"][rows], "float32") + 1e-7)
+        else:
+            logs = log_curves_around(answers["age_years"][rows])
+        sums = np.cumsum(found.calibration.ages(logs), axis=1)
         low.append((sums < (1 - COVERAGE) / 2).sum(axis=1))
         high.append((sums < (1 + COVERAGE) / 2).sum(axis=1))
     return np.concatenate(low), np.minimum(np.concatenate(high), AGES_YEARS[-1])
@@ -126,22 +124,25 @@ def audit_facts(frame: pd.DataFrame, found: Found, how: dict, notes: list[str]) 
     }
 
 
-def left_out_list(table: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """The faces that are wrong with a probability of at least the limit, most suspicious first."""
-    chosen = table[table["wrong_probability"] >= limit].assign(reason=PROBABLY_WRONG)
-    return chosen[list(LEFT_OUT_COLUMNS)]
-
-
 def write_report(output_dir: Path, table: pd.DataFrame, facts: dict, limit: float | None) -> None:
-    """Writes the table, the counts and, with a limit, the list of faces to leave out."""
+    """Writes the table, the counts and, with a limit, the list of faces to leave out.
+
+    Args:
+        output_dir: Where to. A list that is there is of earlier suspects: it is removed.
+        table: Of `suspects_table`.
+        facts: Of `audit_facts`.
+        limit: From which probability on a face that nobody has decided about is in the list; what
+            a person has decided, in `decisions.csv`, counts above it. None writes no list.
+    """
     output_dir.mkdir(parents=True, exist_ok=True)
+    (output_dir / LEFT_OUT_FILE).unlink(missing_ok=True)
     rounded = table.drop(columns="path").round(
         {name: 6 for name in table if str(name).endswith("_probability")}
     )
     whole = [name for name in ("age", "age_low", "age_high", "gender") if name in rounded]
     rounded = rounded.astype(dict.fromkeys(whole, "Int64"))
     write_whole(output_dir / SUSPECTS_FILE, rounded.to_csv(index=False))
-    if limit is not None:
-        chosen = left_out_list(table, limit)
-        write_whole(output_dir / LEFT_OUT_FILE, chosen.to_csv(index=False))
     write_whole(output_dir / AUDIT_FILE, json.dumps(facts, indent=1) + "\n")
+    if limit is not None:  # from the file, as the review does
+        decided = Decisions(output_dir / DECISIONS_NAME).standing
+        write_left_out(output_dir, faces_to_leave_out(read_suspects(output_dir), decided, limit))

@@ -4,18 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from imdb_wiki.audit.answers import answers_of_model
 from imdb_wiki.audit.calibration import evidence_of
 from imdb_wiki.audit.faces import notes_of_weakness, read_faces, refuse_known, what_is_audited
 from imdb_wiki.audit.figures import contact_sheet, probability_figure
 from imdb_wiki.audit.folds import answers_by_folds, epochs_for
 from imdb_wiki.audit.mixture import audit
 from imdb_wiki.audit.report import audit_facts, look_first, suspects_table, write_report
+from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import people_of
 from imdb_wiki.labels import TASK_OUTPUTS
-from imdb_wiki.models.answers import predict
 from imdb_wiki.models.files import load_model, refuse_nan
+from imdb_wiki.networks import tasks_of
 from imdb_wiki.plots.style import save
 from imdb_wiki.results.provenance import current_commit, now
+from imdb_wiki.split_tables import LEFT_OUT_FILE
+
+_REMOVED = (
+    f"the {LEFT_OUT_FILE} of the audit before is removed; --left_out makes another one, and so "
+    "does the review with --write_left_out"
+)
 
 
 def run_audit(
@@ -38,7 +46,8 @@ def run_audit(
         model_path: A model that has not met the faces; None trains `folds` networks.
         folds: How many.
         splits: Which splits; all if empty.
-        left_out: From which probability on a face is in `left_out.csv`; None writes none.
+        left_out: From which probability on a face that nobody has decided about is in
+            `left_out.csv`; None writes none, and removes one of earlier suspects.
         epochs: Of each of the networks; 0 for as many as the number of faces needs.
         image_size: Side of their images in pixels.
         seed: Of all chance.
@@ -64,7 +73,9 @@ def run_audit(
     if model_path:
         refuse_known(model_path, frame, prepared_dirs)
         model = load_model(model_path)
-        answers = predict(model, frame, verbose=verbose, flip_averaging=True)
+        if not set(tasks) & set(tasks_of(model)):
+            raise InputError(f"{model_path} answers no {tasks[0]}; {'; '.join(notes)}")
+        answers = answers_of_model(model, model_path, frame, output_dir, verbose)
         how["model"] = str(model_path)
     else:
         epochs = epochs or epochs_for(len(frame), folds)
@@ -80,6 +91,8 @@ def run_audit(
     kept = {name for task in tasks for name in _outputs_of(task)}
     answers = {name: values for name, values in answers.items() if name in kept}
     found = audit(evidence_of(frame, answers), people_of(frame), seed)
+    if left_out is None and (output_dir / LEFT_OUT_FILE).exists():
+        notes.append(_REMOVED)
     table = suspects_table(frame, answers, found)
     facts = audit_facts(frame, found, how, notes)
     output_dir.mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,14 @@
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from imdb_wiki.audit.decisions import DECISIONS_NAME, NOT_A_FACE, RIGHT, WRONG, Decisions
 from imdb_wiki.errors import InputError
 from imdb_wiki.split_tables import SUSPECTS_FILE, naming_columns, read_listed
 
+_DECIDED = {RIGHT: np.nan, WRONG: 1.0, NOT_A_FACE: 1.0}  # else the network's probability counts
 _NUMBERS = ("wrong_probability", "predicted_age_years", "male_probability")
 
 
@@ -19,20 +22,39 @@ def suspects_in(frame: pd.DataFrame, audit_dir: str | PathLike) -> pd.DataFrame:
         audit_dir: Folder of an audit of these prepared folders.
 
     Returns:
-        The rows that the audit has, the most suspicious first, with its `wrong_probability` and
-        what its network says; the index is the frame's.
+        The rows that the audit has, in its table's order, the most suspicious first, with its
+        `wrong_probability` and what its network says; the index is the frame's. Where a person has
+        decided about the audit's faces, those with right labels are not among them, and the
+        probability of wrong ones, and of what is no face, is 1.
 
     Raises:
-        InputError: The folder is no audit's, or the audit has none of these faces.
+        InputError: The folder is no audit's, the audit has none of these faces, or the decisions
+            are damaged.
     """
     path = Path(audit_dir) / SUSPECTS_FILE
     listed = read_listed(path, "table of suspects")
     names = naming_columns(listed, frame)
     numbers = [name for name in _NUMBERS if name in listed]
-    said = listed.drop_duplicates(names).set_index(names)[numbers].apply(pd.to_numeric)
-    of_frame = pd.MultiIndex.from_frame(frame[names].astype(str))
-    if not of_frame.isin(said.index).any():
+    listed = listed.drop_duplicates(names)
+    said = listed[numbers].apply(pd.to_numeric)
+    if "folder" in listed:
+        said["wrong_probability"] = _decided(listed, said["wrong_probability"], path.parent)
+    # Own folders have file names only: a plain index of them could not be looked up as pairs are.
+    of_list, of_frame = (pd.MultiIndex.from_frame(t[names].astype(str)) for t in (listed, frame))
+    places = of_list.get_indexer(of_frame)  # in the table; -1 of a face that is not there
+    if (places < 0).all():
         raise InputError(f"{path} is of other folders: it has none of these {len(frame):,} faces")
-    said = said.reindex(of_frame).set_index(frame.index)
-    told = frame.join(said)[said["wrong_probability"].notna()]
-    return told.sort_values("wrong_probability", ascending=False, kind="stable")
+    said = said.set_axis(of_list).reindex(of_frame).set_index(frame.index)
+    order = np.argsort(places, kind="stable")
+    order = order[said["wrong_probability"].notna().to_numpy()[order]]
+    return frame.join(said).iloc[order]
+
+
+def _decided(listed: pd.DataFrame, probabilities: pd.Series, audit_dir: Path) -> np.ndarray:
+    """The probabilities after a person's decisions: NaN of right labels, 1 of wrong ones."""
+    standing = Decisions(audit_dir / DECISIONS_NAME).standing
+    decided = probabilities.to_numpy("float64", copy=True)
+    for place, key in enumerate(zip(listed["folder"], listed["filename"], strict=True)):
+        if key in standing:
+            decided[place] = _DECIDED.get(standing[key].decision, decided[place])
+    return decided

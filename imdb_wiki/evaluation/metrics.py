@@ -148,7 +148,7 @@ def people_of(frame: pd.DataFrame) -> np.ndarray:
     rows = np.arange(len(frame)).astype(str)
     if "identity" not in frame:
         return rows
-    names = frame["identity"].to_numpy(str)
+    names = frame["identity"].fillna("").to_numpy(str)  # pooled rows may lack one
     return np.where(names == "", np.char.add("row ", rows), np.char.add("person ", names))
 
 

@@ -15,6 +15,7 @@ def predict(
     batch_size: int = 64,
     verbose: int = 0,
     flip_averaging: bool = False,
+    what: str = "predicting",
 ) -> dict[str, np.ndarray]:
     """Predicts every image once, in the frame's order, the last short batch included.
 
@@ -24,6 +25,7 @@ def predict(
         batch_size: Images a step.
         verbose: Whether to show progress where it takes more than some seconds, 0 or 1.
         flip_averaging: Whether the answer is the mean of two passes, for the image and its mirror.
+        what: What the progress says is done.
 
     Returns:
         What the model answers, of `age_years` (count,), `gender` (count, 2), probabilities of
@@ -37,7 +39,7 @@ def predict(
     from imdb_wiki.progress import StepProgress
 
     def answers(dataset) -> dict[str, np.ndarray]:
-        watchers = [StepProgress("predicting", len(dataset))] if verbose else []
+        watchers = [StepProgress(what, len(dataset))] if verbose else []
         outputs = model.predict(dataset, verbose=0, callbacks=watchers)
         # Without the images that only fill up the last batch, where all batches have the same size.
         return {name: values[: len(frame)] for name, values in outputs.items()}

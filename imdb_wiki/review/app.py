@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
+from imdb_wiki.audit.decisions import DECISIONS, Decision, Decisions
+from imdb_wiki.audit.suspects import Suspects
 from imdb_wiki.files import parse_json
 from imdb_wiki.page.senders import RefusedError
 from imdb_wiki.review.crops import Crops
-from imdb_wiki.review.decisions import DECISIONS, Decision, Decisions
-from imdb_wiki.review.suspects import Suspects
 from imdb_wiki.review.words import face_words
 
 FILES = {  # by path, beside this module

@@ -15,12 +15,12 @@ import socket
 import sys
 from pathlib import Path
 
+from imdb_wiki.audit.decisions import DECISIONS_NAME, Decisions
+from imdb_wiki.audit.left_out import faces_to_leave_out, summary, write_left_out
+from imdb_wiki.audit.suspects import Suspects, read_suspects
 from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
 from imdb_wiki.errors import InputError
 from imdb_wiki.page.hosts import bound_socket, known_hosts
-from imdb_wiki.review.decisions import DECISIONS_NAME, Decisions
-from imdb_wiki.review.left_out import faces_to_leave_out, summary, write_left_out
-from imdb_wiki.review.suspects import Suspects, read_suspects
 
 HOST = "127.0.0.1"
 PORT = 7861  # beside the page to try a model

@@ -79,12 +79,9 @@ def _answer(face: dict[str, str]) -> str:
         low, high = (None if end is None or end != end else round(end) for end in ends)
         interval = f" (interval {low}–{high})" if low is not None and high is not None else ""
         said.append(f"{age:.0f} years{interval}")
-    shares = [_number(face.get(f"{name}_probability", "")) for name in GENDER_NAMES]
-    female, male = (share if share is not None and 0 <= share <= 1 else None for share in shares)
-    if female is None and male is not None:
-        female = 1 - male
-    if female is not None:
-        gender = FEMALE if female >= 0.5 else MALE
-        share = female if gender == FEMALE else 1 - female
+    male = _number(face.get("male_probability", ""))
+    if male is not None and 0 <= male <= 1:
+        gender = MALE if male >= 0.5 else FEMALE
+        share = male if gender == MALE else 1 - male
         said.append(f"{GENDER_NAMES[gender]} {percent(str(share))}")
     return ", ".join(said)

@@ -1,12 +1,18 @@
 """Drawn labels and answers whose truth is known: shares, ranking, people, ranges, gaps."""
 
+import dataclasses
+import tracemalloc
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from imdb_wiki.audit import calibration
 from imdb_wiki.audit.calibration import Calibration, evidence_of, in_ranges
-from imdb_wiki.audit.mixture import audit, shares_of
-from imdb_wiki.audit.people import leave_one_out
+from imdb_wiki.audit.mixture import Found, all_labels, audit, likelihoods, shares_of
+from imdb_wiki.audit.people import age_by_person, leave_one_out
+from imdb_wiki.audit.report import calibrated_interval
 from imdb_wiki.labels import AGES_YEARS
 
 
@@ -162,6 +168,43 @@ def test_a_network_for_one_task_judges_that_label(task):
     assert np.median(found.log_odds[:200]) > np.median(found.log_odds[200:])
     plain = of(changed, {"age_years": answers["age_years"]})  # a network without a distribution
     assert 1 - plain.shares[0] == pytest.approx(0.1, abs=0.04)
+
+
+@pytest.mark.parametrize("kept", [("age_years",), ("age_years", "age_distribution", "gender")])
+def test_calculated_in_chunks_all_is_the_same(kept, monkeypatch):
+    frame, answers = drawn(4000)
+    changed = exchanged(frame, np.arange(400), LABELS)
+    changed.loc[3000:3100, LABELS[:3]] = np.nan
+    answers = {name: answers[name].astype("float32") for name in kept}
+    people = np.random.default_rng(0).integers(0, 1500, 4000).astype(str)
+    found, intervals = [], []
+    for chunk_faces in (50_000, 613):
+        monkeypatch.setattr(calibration, "_CHUNK_FACES", chunk_faces)
+        found.append(of(changed, answers, people))
+        intervals.append(calibrated_interval(answers, found[-1]))
+    for field in dataclasses.fields(Found):
+        whole, chunked = (getattr(one, field.name) for one in found)
+        if isinstance(whole, np.ndarray):
+            assert np.array_equal(whole, chunked, equal_nan=True), field.name
+        else:
+            assert whole == chunked, field.name
+    assert np.array_equal(*intervals)
+
+
+def test_no_second_table_of_distributions_is_made(monkeypatch):
+    count = 12_000
+    frame, answers = drawn(count)
+    answers = {name: values.astype("float32") for name, values in answers.items()}
+    people = np.arange(count) // 3
+    monkeypatch.setattr(calibration, "_CHUNK_FACES", 500)
+    tracemalloc.start()
+    evidence = evidence_of(frame, answers)
+    likely = likelihoods(evidence, Calibration(), all_labels(evidence))
+    age_by_person(evidence, Calibration(), likely.age, likely.other_age, people, 0.1)
+    calibrated_interval(answers, SimpleNamespace(calibration=Calibration()))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < answers["age_distribution"].nbytes
 
 
 def test_faces_may_count_more_than_once():

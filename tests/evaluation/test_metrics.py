@@ -97,6 +97,8 @@ def test_one_person_has_no_interval():
 def test_a_missing_identity_is_nobody_else():
     frame = pd.DataFrame({"identity": ["", "row 0", "", "NA", "NA"]})
     assert len(set(metrics.people_of(frame))) == 4
+    without = pd.DataFrame({"filename": ["a", "b", "c"]})
+    assert len(set(metrics.people_of(pd.concat([frame, without])))) == 7
 
 
 def test_groups_partition_the_images():

@@ -11,7 +11,7 @@ NETWORK = {
     "predicted_age_years": 61.2,
     "age_low_years": 52.4,
     "age_high_years": 69.7,
-    "female_probability": 0.07,
+    "male_probability": 0.93,
     "wrong_age_probability": 0.95,
     "wrong_gender_probability": 0.004,
 }

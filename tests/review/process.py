@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from imdb_wiki.audit.decisions import Decisions
+from imdb_wiki.audit.suspects import read_suspects
 from imdb_wiki.page.hosts import bound_socket
 from imdb_wiki.page.serving import server_of
 from imdb_wiki.review import command
-from imdb_wiki.review.decisions import Decisions
-from imdb_wiki.review.suspects import read_suspects
 from tests.browser import wait_until
 from tests.conftest import REPOSITORY
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from imdb_wiki.review.decisions import COLUMNS, Decision, Decisions
+from imdb_wiki.audit.decisions import COLUMNS, Decision, Decisions
 from tests.conftest import REPOSITORY
 from tests.review.audited import write_audit, write_large_audit
 from tests.review.process import JSON, decided, review_here, running_review
@@ -123,7 +123,7 @@ def test_threads_and_processes_that_write_at_once_lose_nothing(tmp_path):
     path = tmp_path / "decisions.csv"
     code = (
         "import sys; from pathlib import Path\n"
-        "from imdb_wiki.review.decisions import Decision, Decisions\n"
+        "from imdb_wiki.audit.decisions import Decision, Decisions\n"
         "log = Decisions(Path(sys.argv[1]))\n"
         "for n in range(100): log.add([Decision((sys.argv[2], str(n)), '', 'wrong')])\n"
     )

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from imdb_wiki.audit.decisions import Decision, Decisions
+from imdb_wiki.audit.suspects import read_suspects
 from imdb_wiki.errors import InputError
 from imdb_wiki.review import command
-from imdb_wiki.review.decisions import Decision, Decisions
-from imdb_wiki.review.suspects import read_suspects
 from imdb_wiki.review.words import face_words
 from tests.review.audited import suspects_of, write_audit
 from tests.shared import assert_one_line, files_of_at_most, ran
@@ -47,11 +47,11 @@ def test_a_label_is_said_in_words(changes, label, short):
             "61 years (interval 52–70)",
         ),
         ({"predicted_age_years": "61", "age_low_years": "52"}, "61 years"),
-        ({"female_probability": "0.07"}, "male 93%"),
+        ({"male_probability": "0.93"}, "male 93%"),
         ({"male_probability": "0.07"}, "female 93%"),
-        ({"female_probability": "0.999"}, "female above 99%"),
-        ({"predicted_age_years": "61", "female_probability": "0.5"}, "61 years, female 50%"),
-        ({"predicted_age_years": "nan", "female_probability": "7"}, ""),
+        ({"male_probability": "0.001"}, "female above 99%"),
+        ({"predicted_age_years": "61", "male_probability": "0.5"}, "61 years, male 50%"),
+        ({"predicted_age_years": "nan", "male_probability": "7"}, ""),
     ],
 )
 def test_the_networks_answer_is_said_as_far_as_it_is_there(answer, said):
@@ -65,13 +65,15 @@ def test_probabilities_are_never_said_as_certain():
     assert face_words(BARE | {"wrong_gender_probability": "0.424"})["parts"] == "gender: 42%"
 
 
-def test_suspects_are_sorted_and_each_face_is_there_once(tmp_path):
+def test_suspects_keep_the_order_of_the_table_and_each_face_is_there_once(tmp_path):
     table = suspects_of(write_audit(tmp_path) / "prepared")
-    shuffled = pd.concat([table, table.tail(3).assign(wrong_probability=np.nan)])
-    write_audit(tmp_path, shuffled.sample(frac=1, random_state=0))
+    shuffled = table.sample(frac=1, random_state=0)
+    again = shuffled.tail(3).assign(wrong_probability=np.nan)
+    write_audit(tmp_path, pd.concat([shuffled, again]))
     suspects = read_suspects(tmp_path)
-    assert [name for _, name in suspects.keys] == list(table["filename"])
-    assert suspects.face(0)["wrong_probability"] == "0.99"
+    assert [name for _, name in suspects.keys] == list(shuffled["filename"])
+    assert list(suspects.probabilities) == list(shuffled["wrong_probability"])
+    assert suspects.face(21)["wrong_probability"] == str(suspects.probabilities[21])
 
 
 def test_a_table_that_a_spreadsheet_saved_is_read_the_same(tmp_path):

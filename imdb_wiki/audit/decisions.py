@@ -16,9 +16,9 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from imdb_wiki.audit.suspects import Key
 from imdb_wiki.errors import InputError, names_file
 from imdb_wiki.results.provenance import now
-from imdb_wiki.review.suspects import Key
 
 DECISIONS_NAME = "decisions.csv"
 COLUMNS = ("folder", "filename", "source", "decision", "time")

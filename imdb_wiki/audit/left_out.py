@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from imdb_wiki.audit.decisions import NOT_A_FACE, RIGHT, WRONG, Decision
+from imdb_wiki.audit.suspects import Key, Suspects
 from imdb_wiki.files import refuse_foreign, write_whole
-from imdb_wiki.review.decisions import NOT_A_FACE, RIGHT, WRONG, Decision
-from imdb_wiki.review.suspects import Key, Suspects
 from imdb_wiki.split_tables import (
     LEFT_OUT_COLUMNS,
     LEFT_OUT_FILE,

@@ -1,4 +1,7 @@
-"""The table of suspects that an audit writes: one row a face, most suspicious first."""
+"""The table of suspects that an audit writes, read again: one row a face, in the file's order.
+
+That is most suspicious first, as the audit ranks them; or the order of whoever sorted the file.
+"""
 
 import hashlib
 import io
@@ -19,18 +22,15 @@ Key = tuple[str, str]  # these two of a face
 
 
 class Suspects:
-    """The faces, most suspicious first; a face's row is its place in this order."""
+    """The faces in the table's order, each once; a face's row is its place in it."""
 
     def __init__(self, table: pd.DataFrame, mark: str):
-        """Sorts a table that has been checked.
+        """Takes a table that has been checked.
 
         Args:
-            table: Texts, with at least `COLUMNS`.
+            table: Texts, with at least `COLUMNS`; of a face that is there twice, the first counts.
             mark: What tells this table from one that replaces it.
         """
-        probabilities = pd.to_numeric(table["wrong_probability"])
-        order = np.argsort(-probabilities.to_numpy(), kind="stable")  # unknown ones last
-        table = table.iloc[order]
         table = table[~table.duplicated(NAMING)].reset_index(drop=True)
         self.table, self.mark = table, mark
         self.keys: list[Key] = list(zip(table["folder"], table["filename"], strict=True))
