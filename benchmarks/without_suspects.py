@@ -1,6 +1,6 @@
 """Whether a training is better without the faces whose labels an audit suspects.
 
-    python benchmarks/without_suspects.py data/wiki --judged_by data/aaf --run_dir runs/without
+    python benchmarks/without_suspects.py data/wiki_detect --judged_by data/aaf --run_dir runs/out
 
 The training faces are audited by networks that have not learnt from them: one a fold, or `--model`,
 which has never met the data set. Then the compact network is trained with each seed on (a) all of
