@@ -8,6 +8,7 @@ order, the absolute residual, a plain score, and cleanlab, if requirements-clean
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -93,6 +94,17 @@ def other_scores(table: pd.DataFrame, answers: dict, seed: int) -> dict[str, np.
     }
 
 
+def add_model_argument(add: Callable) -> None:
+    """Adds `--model`, of a benchmark whose faces a model answers."""
+    add(
+        "--model",
+        type=Path,
+        default=SHIPPED_MODEL,
+        metavar="FILE",
+        help="a .keras file that answers",
+    )
+
+
 @says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Measures and prints tables; returns the exit code."""
@@ -105,13 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PREPARED_DIR",
         help="folders whose val and test faces the model has not met",
     )
-    add(
-        "--model",
-        type=Path,
-        default=SHIPPED_MODEL,
-        metavar="FILE",
-        help="a .keras file that answers",
-    )
+    add_model_argument(add)
     add("--output", type=Path, metavar="FILE", help="CSV of all rows (default: none)")
     add = parser.add_argument_group("how it is measured").add_argument
     add(
@@ -168,8 +174,8 @@ def main(arguments: list[str] | None = None) -> int:
     keys = ["folder", "splits", "share", "score"]
     by_score = results.drop(columns="seed").groupby(keys, sort=False)
     means, spreads = by_score.mean(), by_score.std()
-    lines = zip(means.to_dict("records"), spreads.to_dict("records"), strict=True)
-    for key, (mean, spread) in zip(means.index.to_list(), lines, strict=True):
+    lines = (means.index.to_list(), means.to_dict("records"), spreads.to_dict("records"))
+    for key, mean, spread in zip(*lines, strict=True):
         cells = [
             f"{name} {value:.3f}±{spread[name]:.3f}"
             for name, value in mean.items()

@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import pandas as pd
 
+from benchmarks.audit import add_model_argument
 from imdb_wiki.command import OneLineParser, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json
-from imdb_wiki.models import SHIPPED_MODEL
 from imdb_wiki.tensorflow_start import start_tensorflow
 
 FIRST = (0.01, 0.05, 0.1)  # parts of all faces in which a group's label is sought
@@ -129,13 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument_group("data and model").add_argument
     add("prepared_dir", type=Path, help="the prepared folder, whose rejects.csv names the photos")
     add("--photo_dir", type=Path, required=True, metavar="DIR", help="the folder of its photos")
-    add(
-        "--model",
-        type=Path,
-        default=SHIPPED_MODEL,
-        metavar="FILE",
-        help="a .keras file that answers",
-    )
+    add_model_argument(add)
     options = parser.parse_args(arguments)
     start_tensorflow()
     from imdb_wiki.audit.calibration import evidence_of

@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     from imdb_wiki.audit.run import run_audit
     from imdb_wiki.audit.worst import suspects_in
     from imdb_wiki.evaluation.metrics import bootstrap_interval, people_of
-    from imdb_wiki.split_tables import read_split, write_linked_folder
+    from imdb_wiki.split_tables import pooled, read_split, write_linked_folder
     from imdb_wiki.training import Augmentation, Recipe, train_compact
 
     place = options.run_dir / f"exchanged-{options.exchanged:g}"
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
         augmentation=Augmentation(zoom=0.4),
     )
     judges = {
-        folder: pd.concat([read_split(folder, s, incomplete=True) for s in ("val", "test")])
+        folder: pooled([read_split(folder, s, incomplete=True) for s in ("val", "test")])
         for folder in options.judged_by
     }
     errors: dict[tuple[str, str], list[np.ndarray]] = {}
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
             run_dir = place / f"{arm}-seed-{seed}"
             model = train_compact([folder], run_dir, dataclasses.replace(recipe, seed=seed))
             for judge, frame in judges.items():
-                found = errors_of(model, frame.reset_index(drop=True))
+                found = errors_of(model, frame)
                 errors.setdefault((judge, arm), []).append(found)
                 years, wrongly = found.mean(axis=1)
                 print(

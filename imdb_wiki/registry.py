@@ -9,6 +9,9 @@ class _Named(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def help(self) -> str: ...
+
 
 Kind = TypeVar("Kind", bound=_Named)
 
@@ -18,7 +21,7 @@ def found_in(package: str, kind: type[Kind]) -> dict[str, Kind]:
 
     Args:
         package: Such as `imdb_wiki.datasets`.
-        kind: A class whose objects have a `name`.
+        kind: A class whose objects have a `name` and a `help`.
 
     Returns:
         The objects by name, in alphabetical order.
@@ -33,3 +36,8 @@ def found_in(package: str, kind: type[Kind]) -> dict[str, Kind]:
             if isinstance(thing, kind) and found.setdefault(thing.name, thing) is not thing:
                 raise ValueError(f"{package}: two files define {thing.name!r}")
     return dict(sorted(found.items()))
+
+
+def help_of(found: dict[str, Kind]) -> str:
+    """What an option's help says of the objects of `found_in`: each name, and what it is."""
+    return "; ".join(f"{name}: {thing.help}" for name, thing in found.items())

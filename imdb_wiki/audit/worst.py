@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.audit.decisions import DECISIONS_NAME, NOT_A_FACE, RIGHT, WRONG, Decisions
+from imdb_wiki.audit.decisions import DECISIONS_NAME, RIGHT, Decisions
+from imdb_wiki.audit.left_out import REASONS
 from imdb_wiki.errors import InputError
 from imdb_wiki.split_tables import SUSPECTS_FILE, naming_columns, read_listed
 
-_DECIDED = {RIGHT: np.nan, WRONG: 1.0, NOT_A_FACE: 1.0}  # else the network's probability counts
+_DECIDED = {RIGHT: np.nan} | dict.fromkeys(REASONS, 1.0)  # else the network's probability counts
 _NUMBERS = ("wrong_probability", "predicted_age_years", "male_probability")
 
 

@@ -31,9 +31,8 @@ def find_description(model_path: Path) -> Path | None:
     """
     stems = [model_path.stem]
     if model_path.suffix.lower() in (".tflite", ".onnx"):
-        stems.append(
-            model_path.stem.removesuffix("-int8")
-        )  # as `export.convert.default_output` names it
+        # As `export.convert.default_output` names it.
+        stems.append(model_path.stem.removesuffix("-int8"))
     paths = (model_path.with_name(f"{stem}.json") for stem in stems)
     return next((path for path in paths if path.is_file()), None)
 

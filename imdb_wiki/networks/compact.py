@@ -128,7 +128,7 @@ COMPACT_CNN = Network(
     "compact_cnn", "the small network of this project", least_image_side_pixels=32, build=_build
 )
 
-# The same with 15 times the weights, to teach the small one; for a GPU.
+# For a GPU.
 LARGE_CNN = Network(
     "large_cnn",
     "compact_cnn with 15 times the weights, to teach it",

@@ -50,7 +50,7 @@ def splits_by_name(
     kept: pd.DataFrame,
     groups: np.ndarray,
     pictures: np.ndarray,
-    split_by: str,
+    by_identity: bool,
     listed: dict[str, set[str]] | None,
     settings: Settings,
 ) -> np.ndarray:
@@ -62,7 +62,7 @@ def splits_by_name(
         groups: `(kept rows,)` integers; what has the same one stays together.
         pictures: The same for identical pictures alone. A published split is kept but for these: by
             people, one who is in two of its parts would empty the first.
-        split_by: "identity" if `groups` keeps people together, or "image".
+        by_identity: Whether `groups` keeps people together.
         listed: The photos of val and test, by a list of this project.
         settings: What else decides.
 
@@ -87,8 +87,7 @@ def splits_by_name(
         wanted = list(shares)
         reason = f"split ratio {settings.split_ratio:g}, test ratio {settings.test_ratio:g}"
         photos = file_names(kept["source"])
-        named = split_by == "identity"
-        names = kept["identity"].where(kept["identity"] != "", photos) if named else photos
+        names = kept["identity"].where(kept["identity"] != "", photos) if by_identity else photos
         split = split_groups(groups, names, tuple(shares.values()), settings.seed)
     for number, name in enumerate(wanted):
         if not (split == number).any():

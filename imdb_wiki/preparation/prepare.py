@@ -175,14 +175,14 @@ def _prepare_table(
         same_pictures = _same_pictures(kept, journal, workers)
     with _timed(seconds, "split"):
         pictures = joined(np.arange(len(kept)), same_pictures.values())
-        split_by, groups = "image", pictures
+        groups, by_identity = pictures, False
         if settings.split_by == "identity" and (kept["identity"] != "").any():
-            split_by = "identity"
             groups = joined(person_numbers(kept["identity"]), same_pictures.values())
-        names = splits_by_name(table, kept, groups, pictures, split_by, listed, settings)
+            by_identity = True
+        names = splits_by_name(table, kept, groups, pictures, by_identity, listed, settings)
         kept = kept.assign(split=names)
-        if is_as_published(listed, settings):
-            split_by = "official"
+        as_published = is_as_published(listed, settings)
+        split_by = "official" if as_published else "identity" if by_identity else "image"
     with _timed(seconds, "publishing"):
         kept = with_filenames(kept)
         journal.begin_publishing(_as_bytes(same_pictures))

@@ -12,6 +12,7 @@ from imdb_wiki.datasets import DATASETS, Dataset
 from imdb_wiki.datasets.label_texts import gender_codes
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import REQUIRED, option, read_options, switch
+from imdb_wiki.registry import help_of
 
 _FOLDERS, _COLUMNS, _DOWNLOAD = "input and output", "columns of --dataset csv", "download"
 _CROPS, _SPLITS, _MACHINE = "rules and crops", "splits", "machine"
@@ -40,8 +41,7 @@ class Settings:
         "imdb",
         one_of(*DATASETS),
         "NAME",
-        "what the input is; "
-        + "; ".join(f"{dataset.name}: {dataset.help}" for dataset in DATASETS.values()),
+        f"what the input is; {help_of(DATASETS)}",
         _FOLDERS,
     )
     db_path: Path | None = option(

@@ -104,15 +104,21 @@ def test_a_killed_run_continues_to_the_same_bytes(stage, original, undisturbed, 
     assert not (output_dir / ".preparing").exists()
 
 
-def test_a_run_begun_by_an_older_version_continues_to_the_same_bytes(
-    original, undisturbed, tmp_path
-):
-    output_dir = tmp_path / "out"
+def journal_of_a_killed_run(original, output_dir) -> Path:
+    """Starts a run and kills it when its journal has a whole line."""
     process = start(original, output_dir)
     path = output_dir / ".preparing" / "journal.jsonl"
     wait_for(process, lambda: path.is_file() and b"\n" in path.read_bytes())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+    return path
+
+
+def test_a_run_begun_by_an_older_version_continues_to_the_same_bytes(
+    original, undisturbed, tmp_path
+):
+    output_dir = tmp_path / "out"
+    path = journal_of_a_killed_run(original, output_dir)
     whole_lines = path.read_text().split("\n")[:-1]
     lines = [json.loads(line) for line in whole_lines]
     assert lines
@@ -126,11 +132,7 @@ def test_a_run_begun_by_an_older_version_continues_to_the_same_bytes(
 
 def test_a_journal_whose_bytes_were_lost_is_said(original, tmp_path):
     output_dir = tmp_path / "out"
-    process = start(original, output_dir)
-    path = output_dir / ".preparing" / "journal.jsonl"
-    wait_for(process, lambda: path.is_file() and b"\n" in path.read_bytes())
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    path = journal_of_a_killed_run(original, output_dir)
     path.write_bytes(bytes(100) + b"\n")  # as after a power cut
     done = run_preparation(*arguments(original, output_dir))
     assert_one_line(done, "journal.jsonl is damaged; add --overwrite to begin again")

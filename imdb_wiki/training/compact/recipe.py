@@ -11,6 +11,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.labels import TASKS
 from imdb_wiki.networks import NETWORKS
 from imdb_wiki.options import MAX_IMAGE_SIDE, add_options, chosen_options, option, read_options
+from imdb_wiki.registry import help_of
 
 _NETWORK, _START = "network", "starting from a trained network"
 _IMAGES, _LENGTH = "images", "length and batches"
@@ -103,7 +104,7 @@ class Recipe:
         "compact_cnn",
         one_of(*NETWORKS),
         "NAME",
-        "; ".join(f"{network.name}: {network.help}" for network in NETWORKS.values()),
+        help_of(NETWORKS),
         _NETWORK,
     )
     tasks: tuple[str, ...] = option(
