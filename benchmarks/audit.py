@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
             answers = {name: values[chosen] for name, values in everything_answers.items()}
             found = audit(evidence_of(frame, answers), people_of(frame))
             low, high = found.interval
-            print(f"{folder} {splits} as it is: {1 - found.shares[0]:.2%} ({low:.2%}–{high:.2%})")
+            print(f"{folder} {splits} as it is: {found.wrong_share:.2%} ({low:.2%}–{high:.2%})")
             for share in options.shares if splits == "val+test" else [0.1]:
                 for seed in options.seeds:
                     table = exchanged(frame, share, seed)
@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
                     for name, values in scores.items():
                         row = about | {"score": name} | measures(values, table)
                         if name == "audit":
-                            row["estimated"] = 1 - found.shares[0]
+                            row["estimated"] = found.wrong_share
                         rows.append(row)
     results = pd.DataFrame(rows)
     if options.output:

@@ -92,7 +92,7 @@ def evidence_of(frame: pd.DataFrame, answers: dict) -> Evidence:
         floor = _floor_of(distribution, low, high)
         log_ages = LogAges(distribution, partial(_logs_above, floor=floor))
     elif "age_years" in answers:
-        log_ages = LogAges(answers["age_years"], log_curves_around)
+        log_ages = LogAges(answers["age_years"], _log_curves_around)
     else:
         low, high = np.full(count, np.nan), np.full(count, np.nan)
         log_ages = np.broadcast_to(np.float32(0), (count, len(AGES_YEARS)))
@@ -109,7 +109,7 @@ def log_odds_of_male(answers: dict) -> np.ndarray:
     return np.log(male / (1 - male))
 
 
-def log_curves_around(answered_years: np.ndarray) -> np.ndarray:
+def _log_curves_around(answered_years: np.ndarray) -> np.ndarray:
     """Logarithms of normal curves around ages of a network without distribution, (count, 101)."""
     distance = AGES_YEARS - np.asarray(answered_years, "float32")[:, np.newaxis]
     return -0.5 * (distance / np.float32(_PLAIN_SPREAD_YEARS)) ** 2
@@ -125,7 +125,7 @@ def _floor_of(distribution: np.ndarray, low: np.ndarray, high: np.ndarray) -> np
     if not known.any():
         return np.zeros(len(AGES_YEARS), "float32")
     labels = np.bincount(((low + high) / 2)[known].astype(int), minlength=len(AGES_YEARS))
-    smooth = _bells(4.0).astype("float32")
+    smooth = bells(4.0).astype("float32")
     expected = labels / labels.sum() @ smooth
     often = expected > 0.002
     floors = [
@@ -146,8 +146,12 @@ def _shares(distribution: np.ndarray) -> np.ndarray:
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
 
 
-def _bells(width_years: float) -> np.ndarray:
-    """Normal curves over the ages, a row for each age, (101, 101); rows sum to 1."""
+def bells(width_years: float) -> np.ndarray:
+    """Normal curves over the ages, a row for each age, (101, 101); rows sum to 1.
+
+    Args:
+        width_years: Their standard deviation.
+    """
     curves = np.exp(-0.5 * ((AGES_YEARS[:, np.newaxis] - AGES_YEARS) / width_years) ** 2)
     return curves / curves.sum(axis=1, keepdims=True)
 

@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imdb_wiki.audit.calibration import Calibration, Evidence, chunks, fitted, in_ranges
+from imdb_wiki.audit.calibration import Calibration, Evidence, bells, chunks, fitted, in_ranges
 from imdb_wiki.audit.people import Offsets, age_by_person, gender_by_person
 from imdb_wiki.labels import AGES_YEARS, GENDER_NAMES
 
 KINDS = ("right", "other_face", "age_only", "gender_only")
 CALIBRATION_FACES = 3_000  # more say the same constants, in more time
-_ROUNDS = 6  # of calibrating and counting in turn; then the constants stay the same
+_FIRST_ROUNDS = 3  # of calibrating and counting in turn, until the constants fit roughly
+_MOST_ROUNDS = 40  # after these, if the shares do not settle
+_SETTLED = 1e-3  # no share moves by more from a round to the next
 _BOOTSTRAP_SAMPLES = 200  # the ends of a 95% interval then vary by about a tenth of its width
 _START = (0.9, 0.08, 0.01, 0.01)
 
@@ -44,7 +46,9 @@ class Found:
         wrong_age: That its age is, (count,); NaN where unknown.
         wrong_gender: That its gender is, (count,); NaN where unknown.
         shares: Estimated share of each of `KINDS`, (4,).
-        interval: 95% bootstrap interval of the share of wrong labels, over people.
+        wrong_share: Estimated share of wrong labels among those that there are. An exchanged label
+            that is right by chance is not wrong.
+        interval: 95% bootstrap interval of that share, over people.
         calibration: The constants.
         offsets: What people's photos share.
     """
@@ -54,6 +58,7 @@ class Found:
     wrong_age: np.ndarray
     wrong_gender: np.ndarray
     shares: np.ndarray
+    wrong_share: float
     interval: tuple[float, float]
     calibration: Calibration
     offsets: Offsets
@@ -75,9 +80,7 @@ def all_labels(evidence: Evidence) -> np.ndarray:
         np.add.at(table[:, gender], low, each)
         np.add.at(table[:, gender], high + 1, -each)
     table = np.cumsum(table, axis=0)[:-1]
-    distance = (AGES_YEARS[:, np.newaxis] - AGES_YEARS) / 2.0
-    bells = np.exp(-0.5 * distance**2)
-    table = (bells / bells.sum(axis=0)).T @ table if known.any() else table
+    table = bells(2.0).T @ table
     genders = np.array([1 - male, male])
     even = np.broadcast_to(genders / len(AGES_YEARS), table.shape)
     total = table.sum()
@@ -115,17 +118,37 @@ def _as_anothers(evidence: Evidence, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _by_kind(evidence: Evidence, likely: Likelihoods) -> np.ndarray:
-    """How likely each label is as one of `KINDS`, (count, 4)."""
-    has_age, has_gender = ~np.isnan(evidence.low), ~np.isnan(evidence.gender)
+    """How likely each label is as one of `KINDS`, (count, 4); an unknown label counts for none."""
+    has_gender = ~np.isnan(evidence.gender)
     return np.stack(
         [
             likely.age * likely.gender,
             likely.other,
-            likely.other_age * likely.gender * (has_age & has_gender),
-            likely.age * (1 - likely.gender) * (has_age & has_gender),
+            likely.other_age * likely.gender,
+            likely.age * np.where(has_gender, 1 - likely.gender, 1.0),
         ],
         axis=1,
     )
+
+
+def _wrong_by_kind(evidence: Evidence, likely: Likelihoods) -> np.ndarray:
+    """How probably a label of each of `KINDS` is wrong, (count, 4).
+
+    Another face's label may be right by chance: as probably as the answers make it, which it tells
+    nothing about. A label that is unknown is not wrong.
+    """
+    has_gender = ~np.isnan(evidence.gender)
+    nothing = np.zeros(len(evidence))
+    # `age` and `gender` are 1 where they are unknown.
+    return np.stack(
+        [nothing, 1 - likely.age * likely.gender, 1 - likely.age, has_gender.astype(float)], axis=1
+    )
+
+
+def _posterior(by_kind: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """How probably each label is of each kind, of the shape of `by_kind`."""
+    weighted = by_kind * shares
+    return weighted / weighted.sum(axis=1, keepdims=True)
 
 
 def shares_of(
@@ -144,8 +167,7 @@ def shares_of(
     shares = np.asarray(start, "float64") / np.sum(start)
     counts = np.ones(len(by_kind)) if counts is None else counts
     for _ in range(500):
-        weighted = by_kind * shares
-        new = counts @ (weighted / weighted.sum(axis=1, keepdims=True)) / counts.sum()
+        new = counts @ _posterior(by_kind, shares) / counts.sum()
         if np.abs(new - shares).max() < 1e-5:
             return new
         shares = new
@@ -180,16 +202,19 @@ def calibrated(
     drawn = np.random.default_rng(seed).permutation(len(evidence))[:CALIBRATION_FACES]
     evidence = evidence.of(np.sort(drawn))
     calibration, shares = Calibration(), np.array([0.95, 0.05, 0, 0])
-    for turn in range(_ROUNDS):
-        by_kind = _by_kind(evidence, likelihoods(evidence, calibration, labels))
+    for turn in range(_MOST_ROUNDS):
+        by_kind, before = _by_kind(evidence, likelihoods(evidence, calibration, labels)), shares
         # Until the constants fit, an error of the age alone explains what they do not.
-        shares = shares_of(by_kind, shares) if turn < _ROUNDS - 3 else _believed_shares(by_kind)
-        weighted = by_kind * shares
-        right, _, age_only, gender_only = (weighted / weighted.sum(axis=1, keepdims=True)).T
+        is_first = turn < _FIRST_ROUNDS
+        shares = shares_of(by_kind, shares) if is_first else _believed_shares(by_kind)
+        right, _, age_only, gender_only = _posterior(by_kind, shares).T
         calibration = fitted(
             evidence, calibration, right + gender_only, right + age_only, gender_only
         )
         shares = np.maximum(shares, 1e-4 * (shares > 0))
+        # An error of the gender alone flattens the genders until it is counted as one.
+        if turn > _FIRST_ROUNDS and np.abs(shares - before).max() < _SETTLED:
+            break
     return calibration, shares
 
 
@@ -211,40 +236,50 @@ def audit(evidence: Evidence, people: np.ndarray, seed: int = 0) -> Found:
     )
     gender, odds = gender_by_person(evidence, calibration, likely.gender, numbers, wrong_share)
     likely = likely._replace(age=age, gender=gender)
-    by_kind = _by_kind(evidence, likely)
+    by_kind, wrong_by_kind = _by_kind(evidence, likely), _wrong_by_kind(evidence, likely)
     shares = _believed_shares(by_kind)
     has_age, has_gender = ~np.isnan(evidence.low), ~np.isnan(evidence.gender)
-    weighted = by_kind * shares
-    _, other, age_only, gender_only = (weighted / weighted.sum(axis=1, keepdims=True)).T
-    wrong = other + age_only + gender_only
-    unlabelled = ~has_age & ~has_gender
+    labelled = has_age | has_gender
+    posterior = _posterior(by_kind, shares)
+    _, other, age_only, gender_only = posterior.T
+    wrong = (posterior * wrong_by_kind).sum(axis=1)
     # For the order alone, each kind has one label at least: what contradicts plainly stands in
     # front, however rare its kind is.
-    ranking = by_kind * np.maximum(shares, 1 / max(1, (~unlabelled).sum()))
+    ranking = by_kind * np.maximum(shares, 1 / max(1, labelled.sum()))
     with np.errstate(divide="ignore"):
-        log_odds = np.log(ranking[:, 1:].sum(axis=1)) - np.log(ranking[:, 0])
+        log_odds = np.log((ranking * wrong_by_kind).sum(axis=1))
+        log_odds -= np.log((ranking * (1 - wrong_by_kind)).sum(axis=1))
     return Found(
-        np.where(unlabelled, np.nan, log_odds),
-        np.where(unlabelled, np.nan, wrong),
-        np.where(has_age, other * (1 - likely.age) + age_only, np.nan),
+        np.where(labelled, log_odds, np.nan),
+        np.where(labelled, wrong, np.nan),
+        np.where(has_age, (other + age_only) * (1 - likely.age), np.nan),
         np.where(has_gender, other * (1 - likely.gender) + gender_only, np.nan),
         shares,
-        _interval(by_kind, shares, numbers, seed),
+        float(wrong[labelled].mean()) if labelled.any() else 0.0,
+        _interval(by_kind[labelled], wrong_by_kind[labelled], shares, numbers[labelled], seed),
         calibration,
         Offsets(years, odds),
     )
 
 
 def _interval(
-    by_kind: np.ndarray, shares: np.ndarray, people: np.ndarray, seed: int
+    by_kind: np.ndarray,
+    wrong_by_kind: np.ndarray,
+    shares: np.ndarray,
+    people: np.ndarray,
+    seed: int,
 ) -> tuple[float, float]:
     """95% interval of the share of wrong labels, from samples of people with all their images."""
+    if not len(people):
+        return 0.0, 0.0
     rng, count = np.random.default_rng(seed), int(people.max()) + 1
     start = np.maximum(shares, 1e-3 * (shares > 0))
     start[1] = max(start[1], 1e-3)
     found = []
     for _ in range(_BOOTSTRAP_SAMPLES):
         times = np.bincount(rng.integers(count, size=count), minlength=count)
-        found.append(1 - shares_of(by_kind, start, times[people].astype("float64"))[0])
+        times = times[people].astype("float64")
+        sample = _posterior(by_kind, shares_of(by_kind, start, times))
+        found.append(times @ (sample * wrong_by_kind).sum(axis=1) / times.sum())
     low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)

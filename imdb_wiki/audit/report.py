@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.audit.calibration import chunks, log_curves_around, log_odds_of_male
+from imdb_wiki.audit.calibration import Evidence, chunks, log_odds_of_male
 from imdb_wiki.audit.decisions import DECISIONS_NAME, Decisions
 from imdb_wiki.audit.left_out import faces_to_leave_out, write_left_out
 from imdb_wiki.audit.mixture import KINDS, Found
@@ -43,12 +43,15 @@ def look_first(output_dir: Path) -> None:
     Decisions(output_dir / DECISIONS_NAME)
 
 
-def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataFrame:
+def suspects_table(
+    frame: pd.DataFrame, answers: dict, evidence: Evidence, found: Found
+) -> pd.DataFrame:
     """All faces, the most suspicious first.
 
     Args:
         frame: Of `read_faces`.
         answers: Of the networks, for its rows.
+        evidence: Of these rows and answers.
         found: Of `mixture.audit`.
 
     Returns:
@@ -64,7 +67,7 @@ def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataF
     if "source" not in table:
         table["source"] = ""
     if "age_years" in answers:
-        low, high = calibrated_interval(answers, found)
+        low, high = calibrated_interval(evidence, found)
         table = table.assign(
             predicted_age_years=answers["age_years"], age_low_years=low, age_high_years=high
         )
@@ -78,15 +81,11 @@ def suspects_table(frame: pd.DataFrame, answers: dict, found: Found) -> pd.DataF
     return table.iloc[order][first + others]
 
 
-def calibrated_interval(answers: dict, found: Found) -> tuple[np.ndarray, np.ndarray]:
+def calibrated_interval(evidence: Evidence, found: Found) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the interval that holds nine of ten right ages, in years, each (count,)."""
     low, high = [], []
-    for rows in chunks(len(answers["age_years"])):
-        if "age_distribution" in answers:
-            logs = np.log(np.asarray(answers["age_distribution"][rows], "float32") + 1e-7)
-        else:
-            logs = log_curves_around(answers["age_years"][rows])
-        sums = np.cumsum(found.calibration.ages(logs), axis=1)
+    for rows in chunks(len(evidence)):
+        sums = np.cumsum(found.calibration.ages(evidence.log_ages[rows]), axis=1)
         low.append((sums < (1 - COVERAGE) / 2).sum(axis=1))
         high.append((sums < (1 + COVERAGE) / 2).sum(axis=1))
     return np.concatenate(low), np.minimum(np.concatenate(high), AGES_YEARS[-1])
@@ -108,7 +107,7 @@ def audit_facts(frame: pd.DataFrame, found: Found, how: dict, notes: list[str]) 
     return {
         "count": len(frame),
         "labelled_count": len(wrong),
-        "wrong_share": round(float(1 - found.shares[0]), 5),
+        "wrong_share": round(found.wrong_share, 5),
         "wrong_share_low": round(found.interval[0], 5),
         "wrong_share_high": round(found.interval[1], 5),
         "shares": {n: round(float(s), 5) for n, s in zip(KINDS, found.shares, strict=True)},

@@ -90,10 +90,11 @@ def run_audit(
     notes += notes_of_weakness(frame, answers)
     kept = {name for task in tasks for name in _outputs_of(task)}
     answers = {name: values for name, values in answers.items() if name in kept}
-    found = audit(evidence_of(frame, answers), people_of(frame), seed)
+    evidence = evidence_of(frame, answers)
+    found = audit(evidence, people_of(frame), seed)
     if left_out is None and (output_dir / LEFT_OUT_FILE).exists():
         notes.append(_REMOVED)
-    table = suspects_table(frame, answers, found)
+    table = suspects_table(frame, answers, evidence, found)
     facts = audit_facts(frame, found, how, notes)
     output_dir.mkdir(parents=True, exist_ok=True)
     labelled = table[table["wrong_probability"].notna()]

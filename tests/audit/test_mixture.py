@@ -51,7 +51,7 @@ def of(frame, answers, people=None):
 def test_the_share_of_exchanged_labels_is_estimated(share):
     frame, answers = drawn(3000)
     found = of(exchanged(frame, np.arange(round(share * 3000)), LABELS), answers)
-    assert 1 - found.shares[0] == pytest.approx(share, abs=0.02)
+    assert found.wrong_share == pytest.approx(share, abs=0.02)
     low, high = found.interval
     assert low < share + 0.01 and high > share - 0.01 and high - low < 0.08
     # The probabilities are ones: of many faces as many are wrong as they say together.
@@ -69,7 +69,7 @@ def test_probabilities_are_as_often_right_as_they_say():
 
 def test_clean_labels_are_left_alone():
     found = of(*drawn(3000, seed=2))
-    assert 1 - found.shares[0] < 0.01 and (found.wrong > 0.9).sum() <= 3
+    assert found.wrong_share < 0.01 and (found.wrong > 0.9).sum() <= 3
 
 
 def test_one_exchanged_label_among_many_is_the_most_suspicious():
@@ -83,11 +83,62 @@ def test_errors_of_the_age_alone_and_of_the_gender_alone_are_told_apart():
     changed = exchanged(frame, np.arange(400), LABELS[:3])
     changed.loc[400:800, "gender"] = 1 - changed.loc[400:800, "gender"]
     found = of(changed, answers)
-    assert found.shares[2] == pytest.approx(0.1, abs=0.03)
-    assert found.shares[3] == pytest.approx(0.1, abs=0.04)
+    assert found.shares[2] == pytest.approx(0.1, abs=0.015)
+    assert found.shares[3] == pytest.approx(0.1, abs=0.015)
     flipped, aged = found.wrong_gender[400:800], found.wrong_gender[:400]
     assert np.median(flipped) > 0.6 and np.median(aged) < 0.1
     assert np.median(found.wrong_age[400:800]) < 0.1
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1])
+def test_wrong_genders_alone_are_counted(share):
+    frame, answers = drawn(3000)
+    changed = frame.copy()
+    changed.loc[: round(share * 3000) - 1, "gender"] = 1 - changed["gender"]
+    found = of(changed, answers)
+    assert found.wrong_share == pytest.approx(share, abs=0.015)
+    assert found.interval[0] < share < found.interval[1]
+
+
+@pytest.mark.parametrize("without_gender", [0.3, 0.8])
+def test_wrong_ages_are_counted_where_genders_are_missing(without_gender):
+    frame, answers = drawn(3000)
+    changed = exchanged(frame, np.arange(300), LABELS[:3])
+    missing = np.random.default_rng(0).random(3000) < without_gender
+    changed.loc[missing, "gender"] = np.nan
+    found = of(changed, answers)
+    assert found.wrong_share == pytest.approx(0.1, abs=0.015)
+    assert np.median(found.wrong[:300]) > 0.3 and np.median(found.wrong[300:]) < 0.05
+
+
+def test_another_faces_label_that_is_right_by_chance_is_not_wrong():
+    frame, answers = drawn(3000)
+    changed = frame.copy()
+    changed.loc[:149, "gender"] = 1 - changed["gender"]
+    changed[LABELS[:3]] = np.nan
+    of_genders = of(changed, answers)
+    assert of_genders.wrong_share == pytest.approx(0.05, abs=0.015)
+    assert of_genders.wrong == pytest.approx(of_genders.wrong_gender)
+    changed = exchanged(frame, np.arange(300), LABELS[:3])
+    for table in (frame, changed):
+        table["age_low"] = table["age"] // 25 * 25
+        table["age_high"] = table["age_low"] + 24
+    differ = (changed["age_low"] != frame["age_low"]).mean()
+    of_ages = of(changed.assign(gender=np.nan), answers)
+    assert of_ages.wrong_share == pytest.approx(differ, abs=0.02) and differ < 0.08
+    assert of_ages.wrong == pytest.approx(of_ages.wrong_age)
+
+
+def test_the_interval_holds_nine_of_ten_right_ages():
+    frame, answers = drawn(4000)
+    labels = np.bincount(frame["age"].astype(int), minlength=101) / 4000
+    # A network that has learnt from wrong labels gives every face some of all labels' distribution.
+    answers["age_distribution"] = 0.75 * answers["age_distribution"] + 0.25 * labels
+    changed = exchanged(frame, np.arange(400), LABELS)
+    evidence = evidence_of(changed, answers)
+    low, high = calibrated_interval(evidence, of(changed, answers))
+    held = (low <= frame["age"]) & (frame["age"] <= high)
+    assert held.mean() == pytest.approx(0.9, abs=0.03)
 
 
 def test_few_wrong_genders_are_seen_where_the_other_errors_are_of_the_age():
@@ -153,7 +204,7 @@ def test_ranges_and_missing_labels_count_as_what_they_are():
     found = of(changed, answers)
     assert np.isnan(found.wrong[2990:]).all() and np.isfinite(found.wrong[:2990]).all()
     assert np.isnan(found.wrong_age[2000:]).all() and np.isnan(found.wrong_gender[1000:1500]).all()
-    assert 1 - found.shares[0] == pytest.approx(0.1, abs=0.03)
+    assert found.wrong_share == pytest.approx(0.1, abs=0.03)
     assert (found.log_odds[np.argsort(-found.log_odds[:2000])[:50]] > 0).all()
     assert (np.argsort(-found.log_odds[:2000])[:50] < 300).mean() > 0.9
 
@@ -167,7 +218,7 @@ def test_a_network_for_one_task_judges_that_label(task):
     assert np.isnan(found.wrong_gender if task == "age" else found.wrong_age).all()
     assert np.median(found.log_odds[:200]) > np.median(found.log_odds[200:])
     plain = of(changed, {"age_years": answers["age_years"]})  # a network without a distribution
-    assert 1 - plain.shares[0] == pytest.approx(0.1, abs=0.04)
+    assert plain.wrong_share == pytest.approx(0.1, abs=0.04)
 
 
 @pytest.mark.parametrize("kept", [("age_years",), ("age_years", "age_distribution", "gender")])
@@ -181,7 +232,8 @@ def test_calculated_in_chunks_all_is_the_same(kept, monkeypatch):
     for chunk_faces in (50_000, 613):
         monkeypatch.setattr(calibration, "_CHUNK_FACES", chunk_faces)
         found.append(of(changed, answers, people))
-        intervals.append(calibrated_interval(answers, found[-1]))
+        evidence = evidence_of(changed, answers)
+        intervals.append(calibrated_interval(evidence, found[-1]))
     for field in dataclasses.fields(Found):
         whole, chunked = (getattr(one, field.name) for one in found)
         if isinstance(whole, np.ndarray):
@@ -201,7 +253,7 @@ def test_no_second_table_of_distributions_is_made(monkeypatch):
     evidence = evidence_of(frame, answers)
     likely = likelihoods(evidence, Calibration(), all_labels(evidence))
     age_by_person(evidence, Calibration(), likely.age, likely.other_age, people, 0.1)
-    calibrated_interval(answers, SimpleNamespace(calibration=Calibration()))
+    calibrated_interval(evidence, SimpleNamespace(calibration=Calibration()))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < answers["age_distribution"].nbytes

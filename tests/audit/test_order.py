@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from imdb_wiki.audit import suspects_in
-from imdb_wiki.audit.calibration import Calibration
+from imdb_wiki.audit.calibration import Calibration, evidence_of
 from imdb_wiki.audit.mixture import Found
 from imdb_wiki.audit.people import Offsets
 from imdb_wiki.audit.report import suspects_table, write_report
@@ -23,8 +23,8 @@ def folder(tmp_path):
 
 def write_table(output_dir, frame, log_odds, wrong):
     shares = np.array([0.9, 0.1, 0, 0])
-    found = Found(log_odds, wrong, wrong, wrong, shares, (0, 1), Calibration(), Offsets(0, 0))
-    write_report(output_dir, suspects_table(frame, {}, found), {}, None)
+    found = Found(log_odds, wrong, wrong, wrong, shares, 0.1, (0, 1), Calibration(), Offsets(0, 0))
+    write_report(output_dir, suspects_table(frame, {}, evidence_of(frame, {}), found), {}, None)
 
 
 def test_the_order_is_that_of_the_log_odds_in_all_views(folder, tmp_path):
