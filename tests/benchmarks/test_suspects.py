@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import audit, without_suspects
+from benchmarks import audit, people, without_suspects
 from benchmarks.contradictions import ranked_groups
 from imdb_wiki import training
 from imdb_wiki.audit import run as audit_run
@@ -48,6 +48,19 @@ def test_labels_go_from_face_to_face_and_what_is_wrong_and_clear_is_known(
     assert table[labels].to_numpy().tolist() == FACES.loc[expected, labels].to_numpy().tolist()
     assert np.flatnonzero(table["is_wrong"]).tolist() == wrong
     assert np.flatnonzero(table["is_clear"]).tolist() == clear
+
+
+def test_within_people_labels_stay_with_the_person():
+    rng = np.random.default_rng(0)
+    ages, who = rng.permutation(300), rng.integers(0, 20, 300).astype(str)
+    who[7] = "alone"
+    frame = pd.DataFrame({"age": ages, "age_low": ages, "age_high": ages, "gender": who == "3"})
+    table = people.exchanged_within(frame, who, 0.5, seed=0)
+    assert table.index.equals(frame.index)
+    changed = table["age"] != frame["age"]
+    assert (changed == table["is_wrong"]).all() and 90 < changed.sum() < 160 and not changed[7]
+    for person in np.unique(who):
+        assert sorted(table["age"][who == person]) == sorted(frame["age"][who == person])
 
 
 @pytest.mark.parametrize(
