@@ -44,6 +44,16 @@ def test_faces_that_a_model_was_trained_on_are_refused(prepared_dir, its_model, 
     assert_one_line(ran(main, *command), "may have learnt from")
 
 
+@pytest.mark.parametrize("form", ["{}/", "./{}", "{}//", "{}/crop/.."])
+def test_training_faces_are_refused_however_their_folder_is_written(
+    form, prepared_dir, its_model, monkeypatch
+):
+    monkeypatch.chdir(prepared_dir.parent)
+    folder = form.format(prepared_dir.name)
+    with pytest.raises(InputError, match="60 of the 120 faces"):
+        refuse_known(its_model, read_faces([folder]), [folder])
+
+
 def test_faces_of_a_data_set_that_it_has_not_met_are_accepted(prepared_dir, its_model, tmp_path):
     other = write_prepared(tmp_path / "other", {"train": 60, "val": 20})
     for splits in ([], ["train"], ["val", "train"]):
