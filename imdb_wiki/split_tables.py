@@ -73,15 +73,24 @@ def read_split(
         prepared_dirs = [prepared_dirs]
     elif not isinstance(prepared_dirs, list | tuple):
         raise InputError(f"{prepared_dirs!r} is neither a prepared folder nor a list of them")
-    places = [Path(prepared_dir).resolve() for prepared_dir in prepared_dirs]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise InputError(f"{prepared_dirs[number]} is named twice among the prepared folders")
+    refuse_named_twice(prepared_dirs)
     frames = [_read_one(Path(folder), split, incomplete) for folder in prepared_dirs]
     if not frames:
         raise InputError("no prepared folder was given")
     frame = pooled(frames)
     return without_listed(frame, split, left_out) if left_out else frame
+
+
+def refuse_named_twice(prepared_dirs: Sequence[str | PathLike]) -> None:
+    """Refuses folders of which two are one place, however they are written.
+
+    Raises:
+        InputError: There are some: each of their faces would count twice.
+    """
+    places = [Path(prepared_dir).resolve() for prepared_dir in prepared_dirs]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise InputError(f"{prepared_dirs[number]} is named twice among the prepared folders")
 
 
 def pooled(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

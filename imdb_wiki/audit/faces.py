@@ -12,7 +12,7 @@ from imdb_wiki.labels import SPLIT_NAMES, known_ages
 from imdb_wiki.pipeline import read_split
 from imdb_wiki.results.runs import read_json, training_facts
 from imdb_wiki.split_lists import is_listed, list_beside
-from imdb_wiki.split_tables import pooled
+from imdb_wiki.split_tables import pooled, refuse_named_twice
 
 _WEAK = 0.8  # of a constant answer's error; a network that has learnt has about half of it
 LEAST_FACES = 50  # of fewer, neither a share of wrong labels nor a calibration can be told
@@ -23,19 +23,20 @@ def read_faces(prepared_dirs: Sequence[str], splits: Sequence[str] = ()) -> pd.D
 
     Args:
         prepared_dirs: Folders of `imdb_wiki_preparation.py`.
-        splits: Which splits; all that a folder has if empty.
+        splits: Which splits, each once; all that a folder has if empty.
 
     Returns:
         Rows of `read_split` with their `split`.
 
     Raises:
-        InputError: There are too few, or none has a label.
+        InputError: There are too few, none has a label, or a folder is named twice.
         FileNotFoundError: A folder has none of the splits.
     """
+    refuse_named_twice(prepared_dirs)
     frames = []
     for folder in prepared_dirs:
         there = [split for split in SPLIT_NAMES if Path(folder, f"{split}.csv").is_file()]
-        for split in splits or there or ["train"]:
+        for split in dict.fromkeys(splits) or there or ["train"]:
             frames.append(read_split(folder, split, incomplete=True).assign(split=split))
     frame = pooled(frames)
     labelled = int((frame["age_low"].notna() | frame["gender"].notna()).sum())

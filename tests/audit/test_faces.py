@@ -113,3 +113,11 @@ def test_faces_of_folders_without_identities_are_people_of_their_own(prepared_di
     faces = read_faces([str(prepared_dir), str(own)])
     assert len(set(people_of(faces))) == 120 + 60
     assert (faces["source"][120:] == "").all()
+
+
+def test_a_folder_named_twice_is_refused_and_a_split_named_twice_is_read_once(prepared_dir):
+    for again in (f"{prepared_dir}/", f"{prepared_dir}/../{prepared_dir.name}"):
+        with pytest.raises(InputError, match="is named twice among the prepared folders"):
+            read_faces([str(prepared_dir), again])
+    once = read_faces([str(prepared_dir)], ["val", "test"])
+    pd.testing.assert_frame_equal(read_faces([str(prepared_dir)], ["val", "test", "val"]), once)
