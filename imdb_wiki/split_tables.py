@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.errors import InputError
+from imdb_wiki.face_lists import without_listed
 from imdb_wiki.files import Kind, parse_json, write_whole
 from imdb_wiki.labels import (
     FEMALE,
@@ -66,8 +67,7 @@ def read_split(
     Raises:
         FileNotFoundError: A folder or its CSV is missing.
         InputError: A CSV is empty or unreadable, a column is missing, a label is out of range, or
-            no folder is given, or one twice; the list is none, is of other folders, or leaves
-            nothing.
+            no folder is given, or one twice; or for the list as of `without_listed`.
     """
     if isinstance(prepared_dirs, str | PathLike):
         prepared_dirs = [prepared_dirs]
@@ -147,64 +147,6 @@ def write_linked_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> Non
         table = frame.drop(columns=["path", "folder"]).assign(filename=names)
         whole = dict.fromkeys(("age", "age_low", "age_high", "gender"), "Int64")
         write_whole(folder / f"{split}.csv", table.astype(whole).to_csv(index=False))
-
-
-def without_listed(frame: pd.DataFrame, split: str, left_out: str | PathLike) -> pd.DataFrame:
-    """Leaves out the faces that a list names.
-
-    Args:
-        frame: Rows of `read_split`.
-        split: Of `read_split`.
-        left_out: A CSV with the columns `filename`, `wrong_probability` and perhaps `source`.
-
-    Raises:
-        InputError: The file is no such list; it names faces, but none of these folders'; or it
-            leaves nothing of the split.
-    """
-    path = Path(left_out)
-    listed = read_listed(path, "list of faces to leave out")
-    names = naming_columns(listed, frame)
-    named = pd.MultiIndex.from_frame(listed[names])
-    there = pd.MultiIndex.from_frame(frame[names].astype(str)).isin(named)
-    # The preparation's file names begin with their split.
-    if not there.any() and listed["filename"].str.startswith(f"{split}/").any():
-        raise InputError(
-            f"{path} is a list of other folders: it names no face of the {split} split"
-        )
-    if there.all():
-        raise InputError(f"{path} leaves no face of the {split} split")
-    return frame[~there].reset_index(drop=True)
-
-
-def read_listed(path: Path, what: str) -> pd.DataFrame:
-    """Reads what an audit or a review wrote about faces, all of it as texts.
-
-    Args:
-        path: A CSV with the columns `filename`, `wrong_probability` and perhaps `source`.
-        what: What the message calls such a file.
-
-    Raises:
-        InputError: The file cannot be read, or lacks one of these columns.
-    """
-    try:
-        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
-        raise InputError(f"{path} cannot be read: {error}") from error
-    needed = ("filename", "wrong_probability")
-    if not set(needed) <= set(listed):
-        raise InputError(f"{path} is no {what}: it lacks one of {', '.join(needed)}")
-    return listed
-
-
-def naming_columns(listed: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
-    """The columns by which a face is the same in a list and in a split.
-
-    The file's name in its folder, and where both say from which photo it was made, that: another
-    data set's folder may have the same names.
-    """
-    return ["filename", "source"] if "source" in listed and "source" in frame else ["filename"]
 
 
 def digest_of_images(*frames: pd.DataFrame, count: int = 500) -> str:

@@ -9,7 +9,8 @@ import pandas as pd
 from imdb_wiki.audit.decisions import DECISIONS_NAME, RIGHT, Decisions
 from imdb_wiki.audit.left_out import REASONS
 from imdb_wiki.errors import InputError
-from imdb_wiki.split_tables import SUSPECTS_FILE, naming_columns, read_listed
+from imdb_wiki.face_lists import places_in_list, read_listed
+from imdb_wiki.split_tables import SUSPECTS_FILE
 
 _DECIDED = {RIGHT: np.nan} | dict.fromkeys(REASONS, 1.0)  # else the network's probability counts
 _NUMBERS = ("wrong_probability", "predicted_age_years", "male_probability")
@@ -29,23 +30,19 @@ def suspects_in(frame: pd.DataFrame, audit_dir: str | PathLike) -> pd.DataFrame:
         probability of wrong ones, and of what is no face, is 1.
 
     Raises:
-        InputError: The folder is no audit's, the audit has none of these faces, or the decisions
-            are damaged.
+        InputError: The folder is no audit's, the audit has none of these faces or does not tell
+            which of several folders' it has, or the decisions are damaged.
     """
     path = Path(audit_dir) / SUSPECTS_FILE
     listed = read_listed(path, "table of suspects")
-    names = naming_columns(listed, frame)
     numbers = [name for name in _NUMBERS if name in listed]
-    listed = listed.drop_duplicates(names)
     said = listed[numbers].apply(pd.to_numeric)
     if "folder" in listed:
         said["wrong_probability"] = _decided(listed, said["wrong_probability"], path.parent)
-    # Own folders have file names only: a plain index of them could not be looked up as pairs are.
-    of_list, of_frame = (pd.MultiIndex.from_frame(t[names].astype(str)) for t in (listed, frame))
-    places = of_list.get_indexer(of_frame)  # in the table; -1 of a face that is not there
+    places = places_in_list(frame, listed, path)
     if (places < 0).all():
         raise InputError(f"{path} is of other folders: it has none of these {len(frame):,} faces")
-    said = said.set_axis(of_list).reindex(of_frame).set_index(frame.index)
+    said = said.reindex(places).set_index(frame.index)
     order = np.argsort(places, kind="stable")
     order = order[said["wrong_probability"].notna().to_numpy()[order]]
     return frame.join(said).iloc[order]

@@ -24,6 +24,7 @@ from imdb_wiki.backend import (
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.comparison import changes
 from imdb_wiki.export.shipping import model_files, model_paths
+from imdb_wiki.face_lists import without_listed
 from imdb_wiki.files import Kind, parse_json, refuse_foreign, write_together
 from imdb_wiki.fine_tuning.defaults import Choices, recipe_for
 from imdb_wiki.models.answers import predict
@@ -32,7 +33,7 @@ from imdb_wiki.models.files import load_model
 from imdb_wiki.networks import NETWORKS, tasks_of
 from imdb_wiki.pipeline import has_labels_of, make_dataset, named_broken_images, read_split
 from imdb_wiki.processes import is_first
-from imdb_wiki.split_tables import read_splits, without_listed
+from imdb_wiki.split_tables import read_splits
 from imdb_wiki.training.compact.batches import labelled
 from imdb_wiki.training.compact.network import mean_of_weights
 from imdb_wiki.training.compact.recipe import Recipe
