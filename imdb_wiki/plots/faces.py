@@ -184,13 +184,19 @@ def draw_faces(
     Args:
         figure: The grid's figure.
         grid: Axes (rows, columns); those left over stay empty.
-        faces: Paths of images, or images (height, width, 3) uint8, RGB.
+        faces: Paths of images, or images (height, width, 3) uint8, RGB. In the place of one that
+            is missing or broken stands "image missing", as on the review's page.
         captions: The text above each face.
     """
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, face in zip(grid.flat, faces, strict=False):
-        image = face if isinstance(face, np.ndarray) else read_image(face)
+        try:
+            image = face if isinstance(face, np.ndarray) else read_image(face)
+        except ValueError:  # a picture says less without it, and is no reason to stop
+            centre = {"ha": "center", "va": "center", "transform": axes.transAxes}
+            axes.text(0.5, 0.5, "image missing", size=9, **centre)
+            continue
         axes.imshow(image, interpolation="hanning")  # smooth, also where it is enlarged much
     for axes, caption in zip(grid.flat, captions, strict=False):
         # Its place is given, lest Matplotlib lay out hidden ticks: a quarter of its time.

@@ -1,9 +1,11 @@
 """left_out.csv beside the suspects: by the threshold, by decisions, never an older one."""
 
+import json
+
 import pandas as pd
 import pytest
 
-from imdb_wiki.audit import suspects_in
+from imdb_wiki.audit import answers, suspects_in
 from imdb_wiki.audit.command import main
 from imdb_wiki.audit.decisions import Decision, Decisions
 from imdb_wiki.audit.suspects import read_suspects
@@ -78,6 +80,25 @@ def test_an_older_list_does_not_stay_beside_new_suspects(audited, command):
     (audited / "left_out.csv").write_text("name\nmine\n")
     assert_one_line(ran(main, *command), "is not an earlier list of faces to leave out")
     assert (audited / "left_out.csv").read_text() == "name\nmine\n"
+
+
+def test_a_crop_that_is_gone_stops_no_audit_whose_answers_are_kept(
+    audited, command, prepared_dir, monkeypatch
+):
+    # The answers hold while the images that are looked at are the same: of many, that is some.
+    about = json.loads((audited / "answers/answers.json").read_text())
+    monkeypatch.setattr(answers, "digest_of_images", lambda *_: about["images_digest"])
+    before = pd.read_csv(audited / "suspects.csv")
+    path = prepared_dir / "crop" / before["filename"][0]
+    kept = path.read_bytes()
+    try:
+        path.unlink()
+        done = ran(main, *command, "--left_out", 0.001)
+    finally:
+        path.write_bytes(kept)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(audited / "suspects.csv").equals(before)
+    assert (audited / "left_out.csv").exists()
 
 
 def test_damaged_decisions_are_named_before_anything_is_computed(command, tmp_path):

@@ -348,3 +348,12 @@ def test_a_shortcut_keeps_boxes_apart():
 def test_plots_need_no_tensorflow():
     code = "import sys, imdb_wiki.plots; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_face_whose_image_is_gone_or_broken_is_drawn_as_missing(tmp_path):
+    frame = read_split(write_prepared(tmp_path, {"train": 4}), "train")
+    Path(frame["path"][0]).unlink()
+    Path(frame["path"][1]).write_bytes(b"no photo")
+    cells = plots.face_grid(frame, 1, 4).axes
+    said = sorted([len(axes.images), *(text.get_text() for text in axes.texts)] for axes in cells)
+    assert said == [[0, "image missing"]] * 2 + [[1]] * 2
