@@ -30,7 +30,7 @@ def faces_to_leave_out(
         suspects: All faces, with how probably their labels are wrong.
         standing: What a person decided, by face.
         least: Of the faces without a decision, and of unsure ones, those with this
-            `wrong_probability` or more are left out.
+            `wrong_probability` or more are left out; above 1 none of them.
 
     Returns:
         A row a face, the most suspicious first; at the end those that a person decided about and

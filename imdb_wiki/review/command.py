@@ -10,6 +10,7 @@ It listens at this machine alone, and nothing that it shows leaves it.
 """
 
 import argparse
+import math
 import signal
 import socket
 import sys
@@ -63,11 +64,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--write_left_out",
+        nargs="?",
         type=number(0, 1),
+        const=math.inf,
         metavar="PROBABILITY",
         help="open no page but write DIR/left_out.csv, the list that trainings take: the faces "
         "decided wrong or not a face, and of the undecided and unsure ones those whose label is "
-        "wrong with this probability or more, 0 to 1 (default: open the page)",
+        "wrong with this probability or more, 0 to 1; none of these without a PROBABILITY "
+        "(default: open the page)",
     )
     return parser.parse_args(arguments)
 

@@ -163,6 +163,17 @@ def test_decisions_count_above_the_networks_probability(audit):
     assert float(rows[2]["wrong_probability"]) == suspects.probabilities[10]
 
 
+def test_without_a_probability_the_decisions_alone_count(audit):
+    table = suspects_of(audit / "prepared")
+    table.loc[:4, "wrong_probability"] = 1.0  # rounded, of 0.9999996
+    write_audit(audit, table)
+    suspects = decide(audit, (0, "right"), (1, "unsure"), (10, "wrong"), (20, "not_a_face"))
+    assert ran(command.main, audit, "--write_left_out").returncode == 0
+    assert [row["filename"] for row in left_out(audit)] == [suspects.keys[n][1] for n in (10, 20)]
+    assert ran(command.main, audit, "--write_left_out", 1).returncode == 0
+    assert len(left_out(audit)) == 4 + 2
+
+
 def test_a_decision_that_is_changed_or_taken_back_counts_as_it_is_now(audit):
     decide(audit, (10, "wrong"), (11, "wrong"), (12, "right"))
     suspects = decide(audit, (10, "right"), (11, ""), (12, "wrong"))
