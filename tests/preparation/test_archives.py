@@ -454,6 +454,21 @@ def test_an_archive_without_the_mat_is_said(tmp_path, kind):
         open_photos(path).mat("imdb.mat")
 
 
+def test_a_mat_of_any_name_is_found_and_a_missing_one_told_with_those_that_are_there(tmp_path):
+    members = [("crop/foo.mat", b"labels"), ("crop/imdb.mat", b"x"), ("crop/wiki.mat", b"x")]
+    for path, content in members:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    for place in ("crop", *KINDS):
+        if place != "crop":
+            write_archive(tmp_path / place, members)
+        photos = open_photos(tmp_path / place)
+        assert photos.mat("foo.mat") == b"labels"
+        said = r"holds imdb\.mat and wiki\.mat, not bar\.mat; add --dataset imdb or wiki$"
+        with pytest.raises(InputError, match=said):
+            photos.mat("bar.mat")
+
+
 def test_a_file_that_has_become_shorter_is_no_photos_fault(tmp_path):
     path = write_tar(tmp_path / "a.tar", [("a.jpg", bytes(5_000))])
     photos = open_photos(path)
