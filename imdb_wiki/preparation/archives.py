@@ -328,9 +328,14 @@ def archives_in(folder: Path) -> list[Path]:
                 continue
             if not entry.is_file() or is_image_name(name):
                 return []
-            if name.endswith(_ARCHIVE_ENDINGS):
+            if is_archive_name(name):
                 found.append(Path(entry.path))
     return sorted(found)
+
+
+def is_archive_name(name: str) -> bool:
+    """Whether a file is an archive by its name."""
+    return name.lower().endswith(_ARCHIVE_ENDINGS)
 
 
 def tidy(path: str) -> str:

@@ -12,6 +12,7 @@ from imdb_wiki.datasets import DATASETS, Dataset
 from imdb_wiki.datasets.label_texts import gender_codes
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import REQUIRED, option, read_options, switch
+from imdb_wiki.preparation.archives import is_archive_name
 from imdb_wiki.registry import help_of
 
 _FOLDERS, _COLUMNS, _DOWNLOAD = "input and output", "columns of --dataset csv", "download"
@@ -93,7 +94,8 @@ class Settings:
         switch,
         "",
         "fetch the archive of imdb (7 GB) or wiki (1 GB) first, into --photo_dir or the current "
-        "folder; a broken transfer is continued",
+        "folder; a --photo_dir that ends as archives do, such as in .tar, is the file itself; a "
+        "broken transfer is continued",
         _DOWNLOAD,
     )
     url: str | None = option(
@@ -243,8 +245,11 @@ class Settings:
         def fill_in(name: str, path: Path) -> None:
             object.__setattr__(self, name, path)
 
-        if self.download and (self.photo_dir is None or self.photo_dir.is_dir()):
-            fill_in("photo_dir", (self.photo_dir or Path()) / f"{self.dataset}_crop.tar")
+        if self.download:
+            wanted = self.photo_dir or Path()
+            # A file that is there is the archive, whatever its name says.
+            if not (wanted.is_file() or (is_archive_name(wanted.name) and not wanted.is_dir())):
+                fill_in("photo_dir", wanted / f"{self.dataset}_crop.tar")
         photos_in_folder = self.photo_dir is None or self.photo_dir.is_dir()
         if self.source.labels_name and photos_in_folder:  # an archive brings its .mat along
             db_path = self.db_path or Path(f"{self.dataset}_crop", self.source.labels_name)
