@@ -56,8 +56,8 @@ def read_labels(
     """Reads a table's ages and genders, as `ages_of_texts` and `genders_of_texts` do.
 
     Args:
-        ages: `(rows,)` texts.
-        genders: `(rows,)` texts.
+        ages: `(rows,)` texts, indexed by their lines in the file.
+        genders: `(rows,)` texts, likewise.
         place: The table's file.
         codes: What other genders mean.
 
@@ -79,17 +79,17 @@ def csv_inside(photos: PhotoSource, name: str, columns: tuple[str, ...]) -> pd.D
         columns: What it must have.
 
     Returns:
-        Its rows, all as text.
+        Its rows, all as text, indexed by their lines in the file.
 
     Raises:
         InputError: It is no such table.
     """
     path = photos.path / name
-    names, rows = read_csv_text(decoded(photos.content(name)), path)
+    names, rows, lines = read_csv_text(decoded(photos.content(name)), path)
     missing = [column for column in columns if column not in names]
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}")
-    return pd.DataFrame(rows, columns=names, dtype=str)
+    return pd.DataFrame(rows, lines, names, dtype=str)
 
 
 def with_unknowns(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.pipeline import read_split
+from imdb_wiki.split_tables import read_split
 from tests.conftest import run_preparation
 from tests.preparation.originals import photo
 from tests.shared import assert_one_line
@@ -82,6 +82,15 @@ def test_a_spreadsheets_ways_are_met(change, encoding, folder):
     assert set(rows_of(folder).index) == {"a.jpg", "b.jpg", "c.jpg"}
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_between_semicolons_or_tabs_a_comma_is_the_decimal_mark(delimiter, folder):
+    text = "file,age\n\na.jpg,2@5\n\nb.jpg,34@75\n"  # empty lines are passed over
+    done = prepare(folder, text.replace(",", delimiter).replace("@", ","))
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(folder)
+    assert rows["age_low"].to_dict() == rows["age_high"].to_dict() == {"a.jpg": 2, "b.jpg": 34}
+
+
 def test_exact_and_complete_labels_write_the_columns_of_every_data_set(folder):
     done = prepare(folder, "file,age,gender\na.jpg,34,f\nb.jpg,20,m\n")
     assert done.returncode == 0, done.stderr
@@ -110,6 +119,9 @@ def test_columns_and_codes_are_named_by_options(folder):
         ("name,age\na.jpg,3\n", "has no column 'file', only name, age; --file_column"),
         ("file,years\na.jpg,3\n", "neither a column age nor a column gender, only file, years"),
         ("file,age\na.jpg,03-Sep\n", "line 2: the age '03-Sep' is a date"),
+        ("file,age\n\na.jpg,34\n\n,\nb.jpg,03-Sep\n", "line 6: the age '03-Sep' is a date"),
+        ('file,age\n"a\n.jpg",34\nb.jpg,03-Sep\n', "line 4: the age '03-Sep' is a date"),
+        ('file,age\na.jpg,"2,5"\n', "line 2: the age '2,5' may be a number or a range"),
         ("file,gender\na.jpg,0\nb.jpg,1\n", "whose meaning differs between data sets"),
         ("file,age\n\0\n", "is no CSV table"),
     ],
@@ -192,6 +204,14 @@ def test_folders_that_say_nothing_are_one_line(tmp_path):
     given = ["--dataset", "folders", "--photo_dir", tmp_path / "in"]
     done = run_preparation(*given, "--output_dir", tmp_path / "out")
     assert_one_line(done, "no folder in it is named by a gender or an age")
+
+
+def test_a_folder_whose_name_may_be_a_number_or_a_range_is_one_line(tmp_path):
+    (tmp_path / "in" / "female" / "2,5").mkdir(parents=True)
+    (tmp_path / "in" / "female" / "2,5" / "a.jpg").write_bytes(b"x")
+    given = ["--dataset", "folders", "--photo_dir", tmp_path / "in"]
+    done = run_preparation(*given, "--output_dir", tmp_path / "out")
+    assert_one_line(done, "a folder's name, '2,5', may be a number or a range: write 2.5 or 2-5")
 
 
 def test_a_folder_named_by_a_date_says_no_age_and_is_no_error(tmp_path):

@@ -224,10 +224,10 @@ def test_an_empty_folder_of_a_data_set_is_one_line(name, tmp_path):
 def test_a_spreadsheets_dates_in_fairface_are_refused(tmp_path):
     write_layout(tmp_path / "in", "fairface")
     path = tmp_path / "in" / "fairface_label_train.csv"
-    path.write_text(path.read_text().replace("0-2", "03-Sep"))
+    path.write_text("\n" + path.read_text().replace("0-2", "03-Sep"))
     arguments = ["--dataset", "fairface", "--photo_dir", tmp_path / "in"]
     done = run_preparation(*arguments, "--output_dir", tmp_path / "out")
-    assert_one_line(done, "fairface_label_train.csv, line 2: the age '03-Sep'")
+    assert_one_line(done, "fairface_label_train.csv, line 3: the age '03-Sep'")
 
 
 def test_the_report_of_incomplete_labels_counts_them(tmp_path):
