@@ -44,7 +44,7 @@ from imdb_wiki.preparation.rules import (
     first_broken_rule,
     repeated_rows,
 )
-from imdb_wiki.preparation.settings import Settings
+from imdb_wiki.preparation.settings import Settings, deciding_by_default
 from imdb_wiki.preparation.splits import person_numbers
 from imdb_wiki.preparation.workers import Workers, workers_of
 from imdb_wiki.split_lists import (
@@ -63,7 +63,7 @@ def is_finished(settings: Settings) -> bool:
         InputError: the folder holds something else, or cannot be the output of this input.
     """
     _refuse_nested_folders(settings)
-    return Journal(settings.output_dir, settings.deciding(), settings.overwrite).finished
+    return _journal(settings).finished
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
     elif settings.split_file:
         listed = read_split_list(settings.split_file)
     _refuse_nested_folders(settings)
-    journal = Journal(settings.output_dir, settings.deciding(), settings.overwrite)
+    journal = _journal(settings)
     if journal.finished:
         journal.clear_up()
         come_since = count_come_since(
@@ -132,6 +132,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
             report["labels_read_as"] = list(notes)
         journal.finish(report)
         return report
+
+
+def _journal(settings: Settings) -> Journal:
+    defaults = deciding_by_default()
+    return Journal(settings.output_dir, settings.deciding(), settings.overwrite, defaults)
 
 
 @contextlib.contextmanager

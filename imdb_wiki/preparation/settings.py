@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from imdb_wiki.datasets.label_texts import gender_codes
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import REQUIRED, option, read_options, switch
 from imdb_wiki.preparation.archives import is_archive_name
+from imdb_wiki.preparation.journal import NOT_KNOWN
 from imdb_wiki.registry import help_of
 
 _FOLDERS, _COLUMNS, _DOWNLOAD = "input and output", "columns of --dataset csv", "download"
@@ -267,14 +268,8 @@ class Settings:
         """
         others = ("output_dir", "overwrite", "download", "url", "sha256", "workers", "cluster")
         by_content = ("db_path", "photo_dir", "split_file")
-        # Preparations of before these were options have none of them.
-        later = ("file_column", "age_column", "gender_column", "person_column")
-        later = (*later, "gender_codes", "faces")
         values = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in (*others, *by_content)
-            and not (name in later and value == type(self).__dataclass_fields__[name].default)
+            name: value for name, value in vars(self).items() if name not in (*others, *by_content)
         }
         values["split_file_blake2b"] = self.split_file and _file_digest(self.split_file)
         values["photo_dir"] = str(self.photo_dir.resolve()) if self.photo_dir else None
@@ -282,10 +277,15 @@ class Settings:
         if self.photo_dir and self.photo_dir.is_file():
             values["archive_bytes"] = self.photo_dir.stat().st_size
         elif self.photo_dir and not self.photo_dir.exists():
-            del values["archive_bytes"]  # not known; what is finished needs no archive any more
+            values["archive_bytes"] = NOT_KNOWN  # what is finished needs no archive any more
         if self.db_path:
             values["db_blake2b"] = _file_digest(self.db_path)
         return values
+
+
+def deciding_by_default() -> dict[str, Any]:
+    """What arguments were in a preparation by a version that did not have them yet."""
+    return {field.name: field.default for field in fields(Settings)}
 
 
 def _file_digest(path: Path) -> str:
