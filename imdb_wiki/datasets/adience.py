@@ -60,5 +60,6 @@ ADIENCE = Dataset(
     name="adience",
     help="Adience's five folds and its folder aligned or faces",
     read=read_rows,
+    label_files=tuple(_SPLIT_OF_FOLD),
     may_lack_labels=True,
 )

@@ -44,6 +44,7 @@ FAIRFACE = Dataset(
     name="fairface",
     help="FairFace's label files and its folders train and val",
     read=read_rows,
+    label_files=tuple(_SPLIT_OF_FILE),
     may_lack_labels=True,
     race_names=RACE_NAMES,
 )

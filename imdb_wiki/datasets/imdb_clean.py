@@ -47,5 +47,6 @@ IMDB_CLEAN = Dataset(
     name="imdb_clean",
     help="IMDB-Clean's three tables beside IMDB's folders of photos",
     read=read_rows,
+    label_files=tuple(_SPLIT_OF_FILE),
     may_lack_labels=True,
 )

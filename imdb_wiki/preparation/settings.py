@@ -264,7 +264,7 @@ class Settings:
     def deciding(self) -> dict[str, Any]:
         """The arguments that decide the result, as JSON values; another number of workers cannot.
 
-        The .mat counts by its content, not by where it lies.
+        Files of labels count by their content, the .mat not by where it lies.
         """
         others = ("output_dir", "overwrite", "download", "url", "sha256", "workers", "cluster")
         by_content = ("db_path", "photo_dir", "split_file")
@@ -280,12 +280,24 @@ class Settings:
             values["archive_bytes"] = NOT_KNOWN  # what is finished needs no archive any more
         if self.db_path:
             values["db_blake2b"] = _file_digest(self.db_path)
+        values["label_files_blake2b"] = self._label_files_digest()
         return values
+
+    def _label_files_digest(self) -> str | None:
+        """Of the data set's files beside the photos; those in an archive count by its size."""
+        if not self.source.label_files or not self.photo_dir or self.photo_dir.is_file():
+            return None
+        if not self.photo_dir.is_dir():
+            return NOT_KNOWN
+        paths = [self.photo_dir / name for name in self.source.label_files]
+        digests = [f"{path.name} {_file_digest(path)}" for path in paths if path.is_file()]
+        return hashlib.blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
 
 
 def deciding_by_default() -> dict[str, Any]:
     """What arguments were in a preparation by a version that did not have them yet."""
-    return {field.name: field.default for field in fields(Settings)}
+    options = {field.name: field.default for field in fields(Settings)}
+    return options | {"label_files_blake2b": NOT_KNOWN}
 
 
 def _file_digest(path: Path) -> str:

@@ -230,6 +230,42 @@ def test_a_spreadsheets_dates_in_fairface_are_refused(tmp_path):
     assert_one_line(done, "fairface_label_train.csv, line 3: the age '03-Sep'")
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "wrong", "right"),
+    [
+        ("fairface", "fairface_label_train.csv", "East Asian", "White"),
+        ("imdb_clean", "imdb_test_new_1024.csv", "50,F", "51,F"),
+        ("adience", "fold_0_data.txt", "(25, 32)", "(38, 43)"),
+        ("appa_real", "gt_avg_train.csv", "3.8,18", "3.8,19"),
+        ("appa_real", "allcategories_train.csv", "male", "female"),
+    ],
+)
+def test_corrected_labels_beside_the_photos_make_another_preparation(
+    name, file, wrong, right, tmp_path
+):
+    write_layout(tmp_path / "in", name)
+    given = ["--dataset", name, "--photo_dir", tmp_path / "in", "--output_dir", tmp_path / "out"]
+    given += ["--split_ratio", 0.5, "--test_ratio", 0, "--split_by", "image", "--img_size", 32]
+    assert run_preparation(*given).returncode == 0
+    assert "already prepared" in run_preparation(*given).stdout
+    path = tmp_path / "in" / file
+    path.write_text(path.read_text().replace(wrong, right, 1))
+    assert_one_line(run_preparation(*given), "label_files_blake2b was", "--overwrite")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    del report["arguments"]["label_files_blake2b"]  # as earlier versions wrote it
+    (tmp_path / "out" / "report.json").write_text(json.dumps(report))
+    assert "already prepared" in run_preparation(*given).stdout
+
+
+def test_what_is_prepared_needs_the_files_of_labels_no_more(tmp_path):
+    write_layout(tmp_path / "in", "fairface")
+    given = ["--dataset", "fairface", "--photo_dir", tmp_path / "in", "--output_dir"]
+    given += [tmp_path / "out", "--split_ratio", 0.5, "--test_ratio", 0, "--img_size", 32]
+    assert run_preparation(*given).returncode == 0
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    assert "already prepared" in run_preparation(*given).stdout
+
+
 def test_the_report_of_incomplete_labels_counts_them(tmp_path):
     write_layout(tmp_path / "in", "fgnet")
     prepared_rows(tmp_path, "--dataset", "fgnet", "--split_ratio", 0.5, "--test_ratio", 0)
