@@ -21,7 +21,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
 
     Args:
         photos: Where the tables and the photos are.
-        options: Not used.
+        options: Its `gender_codes` say what other genders mean.
 
     Raises:
         InputError: There is no table, or one cannot be read.
@@ -39,7 +39,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
             more = csv_inside(photos, genders, ("file", "gender"))
             known = more.drop_duplicates("file").set_index("file")["gender"]
             gender = table["file_name"].map(known).fillna("")
-        labels = read_labels(table["real_age"], gender, photos.path / ages)
+        labels = read_labels(table["real_age"], gender, photos.path / ages, options.gender_codes)
         tables.append(rows.assign(official_split=split).join(labels))
     if not tables:
         raise InputError(f"{photos.path}: holds no gt_avg_train.csv, gt_avg_valid.csv, or test's")
@@ -50,6 +50,7 @@ APPA_REAL = Dataset(
     name="appa_real",
     help="APPA-REAL's tables gt_avg_*.csv and its folders train, valid and test",
     read=read_rows,
+    label_options=("gender_codes",),
     label_files=(*map(_AGES.format, _PARTS), *map(_GENDERS.format, _PARTS)),
     may_lack_labels=True,
 )

@@ -11,7 +11,6 @@ from imdb_wiki.datasets.dataset import (
     ReadingOptions,
     Table,
 )
-from imdb_wiki.datasets.label_texts import read_gender_codes
 from imdb_wiki.datasets.listed import read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import GENDER_NAMES
@@ -57,8 +56,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     table = pd.DataFrame(rows, lines, dtype=str)
     empty = pd.Series("", table.index)
     texts = {role: table[found[role]] if role in found else empty for role in COLUMNS}
-    codes = read_gender_codes(options.gender_codes)
-    labels = read_labels(texts["age"], texts["gender"], path, codes)
+    labels = read_labels(texts["age"], texts["gender"], path, options.gender_codes)
     photo = {"source": texts["file"].str.strip(), "identity": texts["person"].str.strip()}
     rows = with_unknowns(pd.DataFrame(photo).join(labels))
     edges = [plain[edge] for edge in _EDGES if edge in plain]
@@ -105,5 +103,6 @@ OWN_CSV = Dataset(
     read=read_rows,
     labels_name="faces.csv",
     needs_db_path=True,
+    label_options=(*(f"{role}_column" for role in COLUMNS), "gender_codes"),
     may_lack_labels=True,
 )

@@ -16,7 +16,8 @@ from imdb_wiki.preparation.archives import is_archive_name
 from imdb_wiki.preparation.journal import NOT_KNOWN
 from imdb_wiki.registry import help_of
 
-_FOLDERS, _COLUMNS, _DOWNLOAD = "input and output", "columns of --dataset csv", "download"
+_FOLDERS, _DOWNLOAD = "input and output", "download"
+_COLUMNS, _LABELS = "columns of --dataset csv", "labels in CSV files"
 _CROPS, _SPLITS, _MACHINE = "rules and crops", "splits", "machine"
 
 
@@ -87,7 +88,7 @@ class Settings:
         gender_codes,
         "CODES",
         "what other genders mean, such as 0=female,1=male (default: none; numbers are refused)",
-        _COLUMNS,
+        _LABELS,
         is_text=True,
     )
     download: bool = option(
@@ -228,13 +229,12 @@ class Settings:
             self.source.is_drawn and self.photo_dir is not None,
             f"argument --photo_dir: not with --dataset {self.dataset}, which is drawn",
         )
-        for name, value, needed in (
-            ("db_path", self.db_path, "labels_name"),
-            ("download", self.download, "archive_url"),
-        ):
-            takers = [dataset.name for dataset in DATASETS.values() if getattr(dataset, needed)]
+        for field in fields(self):
+            name = field.name
+            takers = [kind.name for kind in DATASETS.values() if name in _own_options(kind)]
+            is_given = getattr(self, name) != field.default
             yield (
-                value and self.dataset not in takers,
+                takers and is_given and self.dataset not in takers,
                 f"argument --{name}: only with --dataset {' or '.join(takers)}",
             )
         for name in ("url", "sha256"):
@@ -298,6 +298,12 @@ def deciding_by_default() -> dict[str, Any]:
     """What arguments were in a preparation by a version that did not have them yet."""
     options = {field.name: field.default for field in fields(Settings)}
     return options | {"label_files_blake2b": NOT_KNOWN}
+
+
+def _own_options(dataset: Dataset) -> set[str]:
+    """The options that a data set takes and not every other does."""
+    own = {"db_path": dataset.labels_name, "download": dataset.archive_url}
+    return {*dataset.label_options, *(name for name, needed in own.items() if needed)}
 
 
 def _file_digest(path: Path) -> str:

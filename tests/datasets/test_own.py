@@ -1,5 +1,7 @@
 """Own photos: with a CSV file as people write it, or in folders named by their labels."""
 
+import re
+
 import cv2
 import pandas as pd
 import pytest
@@ -157,9 +159,27 @@ def test_where_nothing_is_left_the_counts_by_rule_are_said_and_a_retry_is_free(f
     assert prepare(folder, HEADER + "\n".join(ROWS)).returncode == 0
 
 
-def test_the_csv_must_be_named_and_its_options_are_its_own(folder):
+def test_the_csv_must_be_named(folder):
     done = run_preparation("--dataset", "csv", "--output_dir", folder / "out")
     assert_one_line(done, "--db_path: needed with --dataset csv")
+
+
+WITH_CODES = "adience or appa_real or csv or fairface or imdb_clean"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "takers"),
+    [
+        *((f"--{role}_column", "other", "csv") for role in ("file", "age", "gender", "person")),
+        ("--gender_codes", "0=female,1=male", WITH_CODES),
+        ("--db_path", "faces.csv", "csv or imdb or wiki"),
+        ("--download", None, "imdb or wiki"),
+    ],
+)
+def test_an_option_that_a_data_set_does_not_read_is_refused(option, value, takers, folder):
+    given = ["--dataset", "folders", "--photo_dir", folder / "photos", "--output_dir"]
+    done = run_preparation(*given, folder / "out", option, *([value] if value else []))
+    assert_one_line(done, re.compile(f"argument {option}: only with --dataset {takers};"))
 
 
 def test_identical_photos_with_ranges_that_share_no_age_contradict(folder):

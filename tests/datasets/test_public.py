@@ -230,6 +230,22 @@ def test_a_spreadsheets_dates_in_fairface_are_refused(tmp_path):
     assert_one_line(done, "fairface_label_train.csv, line 3: the age '03-Sep'")
 
 
+@pytest.mark.parametrize("name", ["fairface", "imdb_clean", "adience", "appa_real"])
+def test_numbers_for_genders_in_a_table_mean_what_the_codes_say(name, tmp_path):
+    wanted = write_layout(tmp_path / "in", name)
+    for path in (tmp_path / "in" / file for file in LAYOUTS[name][0]):
+        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
+        if "gender" in table:
+            words = {"Male": "1", "M": "1", "m": "1", "male": "1", "u": "u"}
+            table["gender"] = [words.get(word, "0") for word in table["gender"]]
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".txt" else ",")
+    given = ["--dataset", name, "--split_ratio", 0.5, "--test_ratio", 0, "--split_by", "image"]
+    where = ["--photo_dir", tmp_path / "in", "--output_dir", tmp_path / "out"]
+    assert_one_line(run_preparation(*given, *where), "say it with --gender_codes")
+    rows = prepared_rows(tmp_path, *given, "--gender_codes", "0=female,1=male").set_index("source")
+    assert rows["gender"].to_dict() == {source: str(row[2]) for source, row in wanted.items()}
+
+
 @pytest.mark.parametrize(
     ("name", "file", "wrong", "right"),
     [
