@@ -19,7 +19,6 @@ from imdb_wiki.datasets.dataset import BOX_COLUMNS, Table
 from imdb_wiki.errors import InputError
 from imdb_wiki.faces.detection import refuse_without_detector
 from imdb_wiki.files import parse_json, write_whole
-from imdb_wiki.images.names import file_names
 from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
 from imdb_wiki.parallel import in_chunks
 from imdb_wiki.preparation.crop_names import crop_names
@@ -49,6 +48,7 @@ from imdb_wiki.preparation.splits import person_numbers
 from imdb_wiki.preparation.workers import Workers, workers_of
 from imdb_wiki.split_lists import (
     is_published_split,
+    published_splits,
     read_published_split,
     read_split_list,
 )
@@ -119,8 +119,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
                 settings, _draw_sample(journal, settings.seed)
             )
             if published is not None:
-                official = file_names(table["source"]).map(published).fillna("")
-                table = table.assign(official_split=official)
+                table = table.assign(official_split=published_splits(table["source"], published))
             journal.check_table(_fingerprint(table))
         try:
             report = _prepare_table(table, photos, workers, listed, journal, settings, seconds)
