@@ -8,7 +8,6 @@ import http.server
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -22,6 +21,7 @@ from imdb_wiki.preparation import download as download_module
 from imdb_wiki.preparation.download import download
 from tests.conftest import REPOSITORY, run_preparation
 from tests.preparation.originals import people, write_original
+from tests.preparation.waiting import wait_for, wait_for_process
 from tests.shared import assert_one_line
 
 
@@ -39,7 +39,12 @@ quickly = functools.partial(download, pauses_seconds=QUICKLY)
 
 
 class Server:
-    """Serves one file; each request takes the next of the `plans`, the last one for ever."""
+    """Serves one file; each request takes the next of the `plans`, the last one for ever.
+
+    A plan is a status, or says what is other than usual: `headers`; how many `bytes` are sent
+    before the connection is cut; the `pause` in seconds after each 100,000; an event to wait for
+    `halfway`; what is sent in an `endless` answer.
+    """
 
     def __init__(self, plans, content=CONTENT, etag='"one"', ranges=True):
         self.plans, self.content, self.etag, self.ranges = list(plans), content, etag, ranges
@@ -103,7 +108,10 @@ class Server:
                     time.sleep(plan.get("pause", 0))
             return
         for at in range(0, min(plan.get("bytes", len(body)), len(body)), 100_000):
-            handler.wfile.write(body[at : min(at + 100_000, plan.get("bytes", len(body)))])
+            if "halfway" in plan and at >= len(body) / 2:
+                plan["halfway"].wait(60)
+            with contextlib.suppress(ConnectionError):  # who asked for it may have been killed
+                handler.wfile.write(body[at : min(at + 100_000, plan.get("bytes", len(body)))])
             time.sleep(plan.get("pause", 0))
         if "bytes" in plan:
             handler.close_connection = True
@@ -380,14 +388,17 @@ def test_a_redirection_is_followed_and_its_own_content_not_read(tmp_path):
 
 
 def test_two_runs_do_not_fetch_one_file_at_a_time(tmp_path):
-    with Server([{"pause": 0.05}]) as server:
-        first = threading.Thread(target=quickly, args=(server.url, tmp_path / "a.tar"))
+    refused = threading.Event()
+    with Server([{"halfway": refused}]) as server:
+        whole = (server.url, tmp_path / "a.tar")
+        first = threading.Thread(target=quickly, args=whole, daemon=True)
         first.start()
-        while not (tmp_path / "a.tar.part.json").exists():
-            time.sleep(0.01)
+        wait_for((tmp_path / "a.tar.part.json").exists, first.is_alive)
         with pytest.raises(InputError, match="another run is fetching it now"):
             quickly(server.url, tmp_path / "a.tar")
-        first.join()
+        refused.set()
+        first.join(60)
+        assert not first.is_alive()
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
 
 
@@ -488,14 +499,15 @@ def test_the_script_downloads_and_prepares_from_the_archive(tmp_path, in_this_pr
 def test_a_killed_download_continues(tmp_path):
     code = "import sys, pathlib, imdb_wiki.preparation.download as d\n"
     code += "d.download(sys.argv[1], pathlib.Path(sys.argv[2]))"
-    with Server([{"pause": 0.05}, WHOLE]) as server:
+    killed = threading.Event()
+    with Server([{"halfway": killed}, WHOLE]) as server:
         command = [sys.executable, "-c", code, server.url, str(tmp_path / "a.tar")]
         process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
         partial = tmp_path / "a.tar.part"
-        while not (partial.exists() and partial.stat().st_size >= 1_000_000):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        wait_for_process(process, lambda: partial.exists() and partial.stat().st_size >= 1_000_000)
+        process.kill()
         process.wait()
+        killed.set()
         assert not (tmp_path / "a.tar").exists()
         came = partial.stat().st_size
         quickly(server.url, tmp_path / "a.tar")
