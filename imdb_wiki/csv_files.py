@@ -24,22 +24,33 @@ def read_csv_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     Raises:
         InputError: It is no table, or a damaged one.
     """
-    return read_csv_text(decoded(path.read_bytes()), path)
+    columns, rows, _ = read_csv_text(decoded(path.read_bytes()), path)
+    return columns, rows
 
 
-def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """As `read_csv_table`, of a text; `path` is for messages."""
+def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]], list[int]]:
+    """As `read_csv_table`, of a text; `path` is for messages.
+
+    Returns:
+        The columns, the rows, and the line in which each row begins; the text's first is 1.
+    """
     if "\0" in text:
         raise InputError(f"{path} is no CSV table")
     header = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    lines, line = [], 1
     try:
-        rows = [row for row in reader if any(row)]
+        for row in reader:
+            if any(row):
+                rows.append(row)
+                lines.append(line)
+            line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path} is damaged in line {reader.line_num}: {error}") from error
     if not rows:
-        return [], []
+        return [], [], []
     if delimiter != ",":  # then the comma is the decimal mark
         rows = [[re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in row] for row in rows]
     width = max(map(len, rows))
@@ -51,7 +62,7 @@ def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]
             columns[unique] = tuple(cells)
     names = list(columns)
     by_row = zip(*columns.values(), strict=True)
-    return names, [dict(zip(names, row, strict=True)) for row in by_row]
+    return names, [dict(zip(names, row, strict=True)) for row in by_row], lines[1:]
 
 
 def decoded(data: bytes) -> str:

@@ -1,12 +1,14 @@
 """Lists of the photos in val and test, by which a split is made again elsewhere."""
 
 import json
+from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.csv_files import decoded, read_csv_text
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
@@ -113,33 +115,61 @@ def read_published_split(path: Path) -> dict[str, str]:
         path: Its file; the splits are called train, val and test.
 
     Returns:
-        The split of each photo, by the file name without folders.
+        The split of each photo, by its path as the file names it.
 
     Raises:
         InputError: It cannot be read, lacks a column, names another split, names a photo twice or
             leaves train or test empty.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        columns, rows, lines = read_csv_text(decoded(path.read_bytes()), path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
-        raise InputError(f"{path} cannot be read: {error}") from error
+    table = pd.DataFrame(rows, lines, columns, dtype=str)
     if not {"file", "split"} <= set(table):
         raise InputError(f"{path}: it lacks one of the columns file, split")
     others = table[~table["split"].isin(SPLIT_NAMES)]
     if len(others):
         raise InputError(
-            f"{path}, line {others.index[0] + 2}: the split {others['split'].iloc[0]!r} is none of "
+            f"{path}, line {others.index[0]}: the split {others['split'].iloc[0]!r} is none of "
             f"{', '.join(SPLIT_NAMES)}"
         )
-    names = file_names(table["file"])
+    names = table["file"]
     if names.duplicated().any():
         raise InputError(f"{path}: it names {names[names.duplicated()].iloc[0]} twice")
     for split in ("train", "test"):
         if split not in set(table["split"]):
             raise InputError(f"{path}: it names no photo for {split}")
     return dict(zip(names, table["split"], strict=True))
+
+
+def published_splits(sources: pd.Series, published: dict[str, str]) -> pd.Series:
+    """Finds photos in a split that somebody has published, who may have had them elsewhere.
+
+    A photo is found by its whole path. If that is not named, by the longest end of it, at the least
+    the file name, that one path of the split alone and no other photo have.
+
+    Args:
+        sources: `(rows,)` the photos' paths in the data set.
+        published: What `read_published_split` returns.
+
+    Returns:
+        `(rows,)` the split of each photo; "" where none is named.
+    """
+    photos = sources.unique()
+    found = {photo: published[photo] for photo in photos if photo in published}
+    part_count = 1 + max((path.count("/") for path in (*photos, *published)), default=0)
+    for depth in range(part_count, 0, -1):
+        if len(found) == len(photos):
+            break
+        ends = {path: "/".join(path.split("/")[-depth:]) for path in (*photos, *published)}
+        of_photos = Counter(ends[photo] for photo in photos)
+        of_list = Counter(ends[path] for path in published)
+        split_of_end = {ends[path]: split for path, split in published.items()}
+        for photo in photos:
+            if of_photos[ends[photo]] == of_list[ends[photo]] == 1:
+                found.setdefault(photo, split_of_end[ends[photo]])
+    return pd.Series([found.get(source, "") for source in sources], sources.index, dtype=str)
 
 
 def warning_of_seen_faces(path: str | Path, frame: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
 
     Args:
         photos: Where they and the photos are.
-        options: Not used.
+        options: Its `gender_codes` say what other genders mean.
 
     Raises:
         InputError: There is no fold, or no folder of photos, or a fold cannot be read.
@@ -40,7 +40,9 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     tables = []
     for name in folds:
         fold = csv_inside(photos, name, _COLUMNS)
-        labels = read_labels(fold.pop("age"), fold.pop("gender"), photos.path / name)
+        labels = read_labels(
+            fold.pop("age"), fold.pop("gender"), photos.path / name, options.gender_codes
+        )
         tables.append(fold.assign(official_split=_SPLIT_OF_FOLD[name]).join(labels))
     table = pd.concat(tables, ignore_index=True)
     parts = [table["user_id"], table["face_id"], table["original_image"]]
@@ -60,5 +62,7 @@ ADIENCE = Dataset(
     name="adience",
     help="Adience's five folds and its folder aligned or faces",
     read=read_rows,
+    label_options=("gender_codes",),
+    label_files=tuple(_SPLIT_OF_FOLD),
     may_lack_labels=True,
 )

@@ -86,6 +86,9 @@ class Dataset:
         read: Reads its rows, given where its photos are and what the command line says.
         labels_name: The file of its labels, if it has one that `--db_path` may replace.
         needs_db_path: Whether `--db_path` must be given.
+        label_options: Which options of reading labels it reads but for `--db_path`; others are
+            refused.
+        label_files: The files of its labels that lie beside its photos; not all need be there.
         archive_url: Where its archive of photos can be fetched, for `--download`.
         has_face_scores: Whether a detector's scores say where there is no face, or a second one.
         may_lack_labels: Whether a row may have no age or no gender; rows with neither are left out.
@@ -101,6 +104,8 @@ class Dataset:
     read: Callable[[PhotoSource, ReadingOptions], Table]
     labels_name: str | None = None
     needs_db_path: bool = False
+    label_options: tuple[str, ...] = ()
+    label_files: tuple[str, ...] = ()
     archive_url: str | None = None
     has_face_scores: bool = False
     may_lack_labels: bool = False

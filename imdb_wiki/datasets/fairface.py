@@ -23,7 +23,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
 
     Args:
         photos: Where they and the photos are.
-        options: Not used.
+        options: Its `gender_codes` say what other genders mean.
 
     Raises:
         InputError: There is no such file, or one cannot be read.
@@ -34,7 +34,9 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     tables = []
     for name in there:
         table = csv_inside(photos, name, ("file", "age", "gender", "race"))
-        labels = read_labels(table["age"], table["gender"], photos.path / name)
+        labels = read_labels(
+            table["age"], table["gender"], photos.path / name, options.gender_codes
+        )
         rows = table[["file", "race"]].rename(columns={"file": "source"}).join(labels)
         tables.append(rows.assign(official_split=_SPLIT_OF_FILE[name]))
     return Table(with_unknowns(pd.concat(tables, ignore_index=True)), [])
@@ -44,6 +46,8 @@ FAIRFACE = Dataset(
     name="fairface",
     help="FairFace's label files and its folders train and val",
     read=read_rows,
+    label_options=("gender_codes",),
+    label_files=tuple(_SPLIT_OF_FILE),
     may_lack_labels=True,
     race_names=RACE_NAMES,
 )

@@ -24,7 +24,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
 
     Args:
         photos: Where they and the photos are.
-        options: Not used.
+        options: Its `gender_codes` say what other genders mean.
 
     Raises:
         InputError: There is no table, or one cannot be read.
@@ -35,7 +35,9 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     tables = []
     for name in there:
         table = csv_inside(photos, name, ("filename", "age", "gender"))
-        labels = read_labels(table["age"], table["gender"], photos.path / name)
+        labels = read_labels(
+            table["age"], table["gender"], photos.path / name, options.gender_codes
+        )
         source = pd.DataFrame({"source": table["filename"]})
         tables.append(source.assign(official_split=_SPLIT_OF_FILE[name]).join(labels))
     rows = pd.concat(tables, ignore_index=True)
@@ -47,5 +49,7 @@ IMDB_CLEAN = Dataset(
     name="imdb_clean",
     help="IMDB-Clean's three tables beside IMDB's folders of photos",
     read=read_rows,
+    label_options=("gender_codes",),
+    label_files=tuple(_SPLIT_OF_FILE),
     may_lack_labels=True,
 )

@@ -16,7 +16,9 @@ GENDER_WORDS = {
 _UNKNOWN = {"", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "u"}
 _NUMBER = r"(\d{1,3})(?:\.(\d+))?"
 _ONE = re.compile(_NUMBER)
-_RANGE = re.compile(rf"[(\[]?\s*{_NUMBER}\s*(?:-|–|—|,|to|_)\s*{_NUMBER}\s*[)\]]?")
+_RANGE = re.compile(rf"[(\[]?\s*{_NUMBER}\s*(?:-|–|—|,\s|to|_)\s*{_NUMBER}\s*[)\]]?")
+_IN_BRACKETS = re.compile(rf"[(\[]\s*{_NUMBER}\s*,\s*{_NUMBER}\s*[)\]]")
+_BARE_COMMA = re.compile(r"(\d+)\s*,(\d+)")
 _OPEN_ABOVE = re.compile(rf"(?:more than|over|above|>=?)?\s*{_NUMBER}\s*(?:\+|and (?:over|older))?")
 _OPEN_BELOW = re.compile(rf"(?:under|below|younger than|<)\s*{_NUMBER}")
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
@@ -24,6 +26,10 @@ _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _DATE = re.compile(
     rf"\d{{1,4}}[-. /](?:{_MONTH})[a-z]*(?:[-. /]\d{{2,4}})?|(?:{_MONTH})[a-z]*[-. /]\d{{1,4}}"
     r"|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"
+)
+_IS_DATE = (
+    "is a date: a spreadsheet makes dates of ranges such as 3-9 or 10-19. Enter the ages again in "
+    "a column that is formatted as text"
 )
 
 
@@ -35,24 +41,24 @@ def ages_of_texts(texts: pd.Series) -> pd.DataFrame:
     of the range of ages. Empty cells and words such as `unknown` are no label.
 
     Args:
-        texts: `(rows,)`.
+        texts: `(rows,)`, indexed by their lines in the file.
 
     Returns:
         `age` in years (NaN where it is a range or unknown), the ends `age_low` and `age_high` (NaN
         where unknown), and `age_problem`, the text where it is none of these, else "".
 
     Raises:
-        InputError: A text is a date: a spreadsheet has changed the ranges.
+        InputError: A text is a date: a spreadsheet has changed the ranges. Or it may be a range as
+            well as a decimal number.
     """
     numbers, different = pd.factorize(texts.str.strip().str.lower(), use_na_sentinel=False)
     read = [age_of_text(text) for text in different]
     for number, (text, ends) in enumerate(zip(different, read, strict=True)):
-        if ends is None and _DATE.fullmatch(text):
+        is_date = ends is None and _DATE.fullmatch(text)
+        if problem := _IS_DATE if is_date else unclear_age(text):
             row = int((numbers == number).argmax())
             raise InputError(
-                f"line {row + 2}: the age {texts.iloc[row].strip()!r} is a date: a spreadsheet "
-                "makes dates of ranges such as 3-9 or 10-19. Enter the ages again in a column "
-                "that is formatted as text"
+                f"line {texts.index[row]}: the age {texts.iloc[row].strip()!r} {problem}"
             )
     low, high = (
         np.array([np.nan if ends is None else ends[end] for ends in read]) for end in (0, 1)
@@ -79,13 +85,21 @@ def age_of_text(text: str) -> tuple[float, float] | None:
         return np.nan, np.nan
     if one := _ONE.fullmatch(text):
         return float(one[1]), float(one[1])
-    if found := _RANGE.fullmatch(text):
+    if found := _RANGE.fullmatch(text) or _IN_BRACKETS.fullmatch(text):
         return float(found[1]), float(found[3])
     if found := _OPEN_BELOW.fullmatch(text):
         return float(MIN_AGE_YEARS), float(found[1]) - 1
     if found := _OPEN_ABOVE.fullmatch(text):
         return float(found[1]), float(MAX_AGE_YEARS)
     return None
+
+
+def unclear_age(text: str) -> str:
+    """Says of `2,5` that it may be a number or a range; "" for every other text."""
+    if found := _BARE_COMMA.fullmatch(text):
+        number, ends = ".".join(found.groups()), "-".join(found.groups())
+        return f"may be a number or a range: write {number} or {ends}"
+    return ""
 
 
 def genders_of_texts(texts: pd.Series, codes: dict[str, int]) -> pd.DataFrame:

@@ -7,7 +7,12 @@ import pandas as pd
 
 from imdb_wiki.csv_files import decoded, read_csv_text
 from imdb_wiki.datasets.dataset import PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import GENDER_WORDS, ages_of_texts, genders_of_texts
+from imdb_wiki.datasets.label_texts import (
+    GENDER_WORDS,
+    ages_of_texts,
+    genders_of_texts,
+    read_gender_codes,
+)
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.names import file_names, is_image_name
 
@@ -51,21 +56,22 @@ def rows_of_names(pattern: str, photos: PhotoSource, options: ReadingOptions) ->
 
 
 def read_labels(
-    ages: pd.Series, genders: pd.Series, place: Path, codes: dict[str, int] | None = None
+    ages: pd.Series, genders: pd.Series, place: Path, codes: str | None
 ) -> pd.DataFrame:
     """Reads a table's ages and genders, as `ages_of_texts` and `genders_of_texts` do.
 
     Args:
-        ages: `(rows,)` texts.
-        genders: `(rows,)` texts.
+        ages: `(rows,)` texts, indexed by their lines in the file.
+        genders: `(rows,)` texts, likewise.
         place: The table's file.
-        codes: What other genders mean.
+        codes: What `--gender_codes` says that other genders mean.
 
     Raises:
         InputError: A column cannot be read; the message names the file.
     """
     try:
-        return pd.concat([ages_of_texts(ages), genders_of_texts(genders, codes or {})], axis=1)
+        read = genders_of_texts(genders, read_gender_codes(codes))
+        return pd.concat([ages_of_texts(ages), read], axis=1)
     except InputError as error:
         raise InputError(f"{place}, {error}") from error
 
@@ -79,17 +85,17 @@ def csv_inside(photos: PhotoSource, name: str, columns: tuple[str, ...]) -> pd.D
         columns: What it must have.
 
     Returns:
-        Its rows, all as text.
+        Its rows, all as text, indexed by their lines in the file.
 
     Raises:
         InputError: It is no such table.
     """
     path = photos.path / name
-    names, rows = read_csv_text(decoded(photos.content(name)), path)
+    names, rows, lines = read_csv_text(decoded(photos.content(name)), path)
     missing = [column for column in columns if column not in names]
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}")
-    return pd.DataFrame(rows, columns=names, dtype=str)
+    return pd.DataFrame(rows, lines, names, dtype=str)
 
 
 def with_unknowns(rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.csv_files import read_csv_table
+from imdb_wiki.csv_files import decoded, read_csv_text
 from imdb_wiki.datasets.dataset import (
     BOX_COLUMNS,
     Dataset,
@@ -11,7 +11,6 @@ from imdb_wiki.datasets.dataset import (
     ReadingOptions,
     Table,
 )
-from imdb_wiki.datasets.label_texts import read_gender_codes
 from imdb_wiki.datasets.listed import read_labels, with_unknowns
 from imdb_wiki.errors import InputError
 from imdb_wiki.labels import GENDER_NAMES
@@ -35,7 +34,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     path = options.db_path
     if path is None or not path.is_file():
         raise InputError(f"{path}: no such file")
-    names, rows = read_csv_table(path)
+    names, rows, lines = read_csv_text(decoded(path.read_bytes()), path)
     if not rows:
         raise InputError(f"{path}: holds no rows")
     plain = {name.strip().lower(): name for name in names}
@@ -54,17 +53,16 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
             f"{path}: has neither a column age nor a column gender, only {', '.join(names)}; "
             "--age_column and --gender_column name others"
         )
-    table = pd.DataFrame(rows, dtype=str)
+    table = pd.DataFrame(rows, lines, dtype=str)
     empty = pd.Series("", table.index)
     texts = {role: table[found[role]] if role in found else empty for role in COLUMNS}
-    codes = read_gender_codes(options.gender_codes)
-    labels = read_labels(texts["age"], texts["gender"], path, codes)
+    labels = read_labels(texts["age"], texts["gender"], path, options.gender_codes)
     photo = {"source": texts["file"].str.strip(), "identity": texts["person"].str.strip()}
     rows = with_unknowns(pd.DataFrame(photo).join(labels))
     edges = [plain[edge] for edge in _EDGES if edge in plain]
     if len(edges) == len(_EDGES):
         rows = rows.join(_boxes(table[edges]))
-    return Table(rows, [], tuple(_notes(found, texts, labels)))
+    return Table(rows.reset_index(drop=True), [], tuple(_notes(found, texts, labels)))
 
 
 def _boxes(texts: pd.DataFrame) -> pd.DataFrame:
@@ -105,5 +103,6 @@ OWN_CSV = Dataset(
     read=read_rows,
     labels_name="faces.csv",
     needs_db_path=True,
+    label_options=(*(f"{role}_column" for role in COLUMNS), "gender_codes"),
     may_lack_labels=True,
 )

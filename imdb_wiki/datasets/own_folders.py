@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from imdb_wiki.datasets.dataset import Dataset, PhotoSource, ReadingOptions, Table
-from imdb_wiki.datasets.label_texts import GENDER_WORDS, age_of_text
+from imdb_wiki.datasets.label_texts import GENDER_WORDS, age_of_text, unclear_age
 from imdb_wiki.datasets.listed import photos_and_others, with_unknowns
 from imdb_wiki.errors import InputError
 
@@ -19,13 +19,16 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
         options: Not used.
 
     Raises:
-        InputError: There is no photo, or no folder is named so.
+        InputError: There is no photo, or no folder is named so, or it is unclear what a name means.
     """
     images, others = photos_and_others(photos)
     rows = pd.DataFrame({"source": images}, dtype=str)
     folders = sorted({folder for image in images for folder in image.split("/")[:-1]})
     # A folder that is named by a date, as cameras do, says no age and is no error.
     read = {folder: age_of_text(folder.strip().lower()) for folder in folders}
+    for folder in folders:
+        if problem := unclear_age(folder.strip()):
+            raise InputError(f"{photos.path}: a folder's name, {folder!r}, {problem}")
     ages = {folder: ends for folder, ends in read.items() if ends and not np.isnan(ends[0])}
     genders = {
         folder: GENDER_WORDS[folder.strip().lower()]

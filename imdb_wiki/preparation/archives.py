@@ -102,10 +102,9 @@ class _Archive:
         Raises:
             InputError: the archive has no such member, or it is damaged or too large.
         """
-        inside = [path for path in self._members if base_name(path) in MAT_NAMES]
-        found = [path for path in inside if base_name(path) == name]
+        found = [path for path in self._members if base_name(path) == name]
         if not found:
-            raise InputError(f"{self.path}: {lacks_mat(name, map(base_name, inside))}")
+            raise InputError(f"{self.path}: {lacks_mat(name, map(base_name, self._members))}")
         wanted = min(found, key=lambda path: path.count("/"))
         self._root = wanted[: -len(name)]
         return self.content(name)
@@ -329,9 +328,14 @@ def archives_in(folder: Path) -> list[Path]:
                 continue
             if not entry.is_file() or is_image_name(name):
                 return []
-            if name.endswith(_ARCHIVE_ENDINGS):
+            if is_archive_name(name):
                 found.append(Path(entry.path))
     return sorted(found)
+
+
+def is_archive_name(name: str) -> bool:
+    """Whether a file is an archive by its name."""
+    return name.lower().endswith(_ARCHIVE_ENDINGS)
 
 
 def tidy(path: str) -> str:
@@ -355,10 +359,15 @@ def base_name(path: str) -> str:
 
 
 def lacks_mat(name: str, inside: Iterable[str]) -> str:
-    """Says that a .mat is missing and, where the other data set's is there, what to do."""
-    if others := set(inside) - {name}:
-        (other,) = others
-        return f"holds {other}, not {name}; add --dataset {other.removesuffix('.mat')}"
+    """Says that a .mat is missing and, where another data set's is there, what to do.
+
+    Args:
+        name: of the .mat.
+        inside: the names of the files that are there.
+    """
+    if others := sorted(set(MAT_NAMES).intersection(inside)):
+        datasets = " or ".join(other.removesuffix(".mat") for other in others)
+        return f"holds {' and '.join(others)}, not {name}; add --dataset {datasets}"
     return f"holds no {name}; --db_path names one elsewhere"
 
 

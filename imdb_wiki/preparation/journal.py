@@ -28,6 +28,13 @@ from imdb_wiki.preparation.prepared_folder import (
     remove_outputs,
 )
 
+# The value of an argument that decides the result and cannot be told now: it makes no difference.
+NOT_KNOWN = "not known"
+
+
+# The value of an argument that decides the result and cannot be told now: it makes no difference.
+NOT_KNOWN = "not known"
+
 
 class Journal:
     """The state of the preparation in one output folder.
@@ -36,6 +43,8 @@ class Journal:
         output_dir: the folder; made by `begun` where it does not exist.
         arguments: all that decides the result, as JSON values by argument name.
         overwrite: whether to replace an earlier preparation in the folder.
+        defaults: what arguments were in preparations of versions that did not have them; None
+            where it is not said.
 
     Attributes:
         arguments: those given.
@@ -46,7 +55,13 @@ class Journal:
         InputError: the folder holds something else.
     """
 
-    def __init__(self, output_dir: Path, arguments: dict[str, Any], overwrite: bool = False):
+    def __init__(
+        self,
+        output_dir: Path,
+        arguments: dict[str, Any],
+        overwrite: bool = False,
+        defaults: dict[str, Any] | None = None,
+    ):
         """Looks at the folder, and leaves it as it is."""
         self.output_dir = output_dir
         self.folder = output_dir / WORK_NAME
@@ -73,10 +88,11 @@ class Journal:
             self.finished = False
             refuse_foreign_files(output_dir, self._earlier)
             return
-        continues = begun is not None and not _differences(begun, arguments)
+        defaults = defaults or {}
+        continues = begun is not None and not _differences(begun, arguments, defaults)
         self.finished = finished is not None and not continues
         before = finished if self.finished else begun
-        if before is not None and (differences := _differences(before, arguments)):
+        if before is not None and (differences := _differences(before, arguments, defaults)):
             raise InputError(
                 f"{output_dir}: holds another preparation ({'; '.join(differences)}); "
                 "name another folder or add --overwrite"
@@ -223,9 +239,13 @@ def _lock(output_dir: Path, folder: Path) -> TextIO:
     return lock
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    return [
-        f"{name} was {before.get(name)}, is {value}"
-        for name, value in now.items()
-        if before.get(name) != value
-    ]
+def _differences(
+    before: dict[str, Any], now: dict[str, Any], defaults: dict[str, Any]
+) -> list[str]:
+    """What is told otherwise now, a text each; an argument that one side lacks had its default."""
+    differences = []
+    for name in before | now:
+        was, told = (given.get(name, defaults.get(name)) for given in (before, now))
+        if was != told and NOT_KNOWN not in (was, told):
+            differences.append(f"{name} was {was}, is {told}")
+    return differences

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from imdb_wiki.datasets.matlab import MAT_NAMES, read_mat
+from imdb_wiki.datasets.matlab import read_mat
 from imdb_wiki.errors import InputError
 from imdb_wiki.images.reading import FolderPhoto, is_there
 from imdb_wiki.preparation.archives import (
@@ -52,7 +52,7 @@ class PhotoFolder:
             InputError: there is no such photo, or it is too large.
         """
         if not (self.path / name).is_file():
-            inside = [other for other in MAT_NAMES if (self.path / other).is_file()]
+            inside = (other.name for other in self.path.glob("*.mat") if other.is_file())
             raise InputError(f"{self.path}: {lacks_mat(name, inside)}")
         return read_mat(self.path / name)
 

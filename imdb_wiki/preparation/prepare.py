@@ -19,7 +19,6 @@ from imdb_wiki.datasets.dataset import BOX_COLUMNS, Table
 from imdb_wiki.errors import InputError
 from imdb_wiki.faces.detection import refuse_without_detector
 from imdb_wiki.files import parse_json, write_whole
-from imdb_wiki.images.names import file_names
 from imdb_wiki.layout import CROP_NAME, FIGURE_NAME, REPORT_NAME
 from imdb_wiki.parallel import in_chunks
 from imdb_wiki.preparation.crop_names import crop_names
@@ -44,11 +43,12 @@ from imdb_wiki.preparation.rules import (
     first_broken_rule,
     repeated_rows,
 )
-from imdb_wiki.preparation.settings import Settings
+from imdb_wiki.preparation.settings import Settings, deciding_by_default
 from imdb_wiki.preparation.splits import person_numbers
 from imdb_wiki.preparation.workers import Workers, workers_of
 from imdb_wiki.split_lists import (
     is_published_split,
+    published_splits,
     read_published_split,
     read_split_list,
 )
@@ -63,7 +63,7 @@ def is_finished(settings: Settings) -> bool:
         InputError: the folder holds something else, or cannot be the output of this input.
     """
     _refuse_nested_folders(settings)
-    return Journal(settings.output_dir, settings.deciding(), settings.overwrite).finished
+    return _journal(settings).finished
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
     elif settings.split_file:
         listed = read_split_list(settings.split_file)
     _refuse_nested_folders(settings)
-    journal = Journal(settings.output_dir, settings.deciding(), settings.overwrite)
+    journal = _journal(settings)
     if journal.finished:
         journal.clear_up()
         come_since = count_come_since(
@@ -119,8 +119,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
                 settings, _draw_sample(journal, settings.seed)
             )
             if published is not None:
-                official = file_names(table["source"]).map(published).fillna("")
-                table = table.assign(official_split=official)
+                table = table.assign(official_split=published_splits(table["source"], published))
             journal.check_table(_fingerprint(table))
         try:
             report = _prepare_table(table, photos, workers, listed, journal, settings, seconds)
@@ -132,6 +131,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
             report["labels_read_as"] = list(notes)
         journal.finish(report)
         return report
+
+
+def _journal(settings: Settings) -> Journal:
+    defaults = deciding_by_default()
+    return Journal(settings.output_dir, settings.deciding(), settings.overwrite, defaults)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from imdb_wiki.datasets import DATASETS, Dataset
 from imdb_wiki.datasets.label_texts import gender_codes
 from imdb_wiki.errors import InputError
 from imdb_wiki.options import REQUIRED, option, read_options, switch
+from imdb_wiki.preparation.archives import is_archive_name
+from imdb_wiki.preparation.journal import NOT_KNOWN
 from imdb_wiki.registry import help_of
 
-_FOLDERS, _COLUMNS, _DOWNLOAD = "input and output", "columns of --dataset csv", "download"
+_FOLDERS, _DOWNLOAD = "input and output", "download"
+_COLUMNS, _LABELS = "columns of --dataset csv", "labels in CSV files"
 _CROPS, _SPLITS, _MACHINE = "rules and crops", "splits", "machine"
 
 
@@ -85,7 +88,7 @@ class Settings:
         gender_codes,
         "CODES",
         "what other genders mean, such as 0=female,1=male (default: none; numbers are refused)",
-        _COLUMNS,
+        _LABELS,
         is_text=True,
     )
     download: bool = option(
@@ -93,7 +96,8 @@ class Settings:
         switch,
         "",
         "fetch the archive of imdb (7 GB) or wiki (1 GB) first, into --photo_dir or the current "
-        "folder; a broken transfer is continued",
+        "folder; a --photo_dir that ends as archives do, such as in .tar, is the file itself; a "
+        "broken transfer is continued",
         _DOWNLOAD,
     )
     url: str | None = option(
@@ -225,13 +229,12 @@ class Settings:
             self.source.is_drawn and self.photo_dir is not None,
             f"argument --photo_dir: not with --dataset {self.dataset}, which is drawn",
         )
-        for name, value, needed in (
-            ("db_path", self.db_path, "labels_name"),
-            ("download", self.download, "archive_url"),
-        ):
-            takers = [dataset.name for dataset in DATASETS.values() if getattr(dataset, needed)]
+        for field in fields(self):
+            name = field.name
+            takers = [kind.name for kind in DATASETS.values() if name in _own_options(kind)]
+            is_given = getattr(self, name) != field.default
             yield (
-                value and self.dataset not in takers,
+                takers and is_given and self.dataset not in takers,
                 f"argument --{name}: only with --dataset {' or '.join(takers)}",
             )
         for name in ("url", "sha256"):
@@ -243,8 +246,11 @@ class Settings:
         def fill_in(name: str, path: Path) -> None:
             object.__setattr__(self, name, path)
 
-        if self.download and (self.photo_dir is None or self.photo_dir.is_dir()):
-            fill_in("photo_dir", (self.photo_dir or Path()) / f"{self.dataset}_crop.tar")
+        if self.download:
+            wanted = self.photo_dir or Path()
+            # A file that is there is the archive, whatever its name says.
+            if not (wanted.is_file() or (is_archive_name(wanted.name) and not wanted.is_dir())):
+                fill_in("photo_dir", wanted / f"{self.dataset}_crop.tar")
         photos_in_folder = self.photo_dir is None or self.photo_dir.is_dir()
         if self.source.labels_name and photos_in_folder:  # an archive brings its .mat along
             db_path = self.db_path or Path(f"{self.dataset}_crop", self.source.labels_name)
@@ -258,18 +264,12 @@ class Settings:
     def deciding(self) -> dict[str, Any]:
         """The arguments that decide the result, as JSON values; another number of workers cannot.
 
-        The .mat counts by its content, not by where it lies.
+        Files of labels count by their content, the .mat not by where it lies.
         """
         others = ("output_dir", "overwrite", "download", "url", "sha256", "workers", "cluster")
         by_content = ("db_path", "photo_dir", "split_file")
-        # Preparations of before these were options have none of them.
-        later = ("file_column", "age_column", "gender_column", "person_column")
-        later = (*later, "gender_codes", "faces")
         values = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in (*others, *by_content)
-            and not (name in later and value == type(self).__dataclass_fields__[name].default)
+            name: value for name, value in vars(self).items() if name not in (*others, *by_content)
         }
         values["split_file_blake2b"] = self.split_file and _file_digest(self.split_file)
         values["photo_dir"] = str(self.photo_dir.resolve()) if self.photo_dir else None
@@ -277,10 +277,33 @@ class Settings:
         if self.photo_dir and self.photo_dir.is_file():
             values["archive_bytes"] = self.photo_dir.stat().st_size
         elif self.photo_dir and not self.photo_dir.exists():
-            del values["archive_bytes"]  # not known; what is finished needs no archive any more
+            values["archive_bytes"] = NOT_KNOWN  # what is finished needs no archive any more
         if self.db_path:
             values["db_blake2b"] = _file_digest(self.db_path)
+        values["label_files_blake2b"] = self._label_files_digest()
         return values
+
+    def _label_files_digest(self) -> str | None:
+        """Of the data set's files beside the photos; those in an archive count by its size."""
+        if not self.source.label_files or not self.photo_dir or self.photo_dir.is_file():
+            return None
+        if not self.photo_dir.is_dir():
+            return NOT_KNOWN
+        paths = [self.photo_dir / name for name in self.source.label_files]
+        digests = [f"{path.name} {_file_digest(path)}" for path in paths if path.is_file()]
+        return hashlib.blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
+
+
+def deciding_by_default() -> dict[str, Any]:
+    """What arguments were in a preparation by a version that did not have them yet."""
+    options = {field.name: field.default for field in fields(Settings)}
+    return options | {"label_files_blake2b": NOT_KNOWN}
+
+
+def _own_options(dataset: Dataset) -> set[str]:
+    """The options that a data set takes and not every other does."""
+    own = {"db_path": dataset.labels_name, "download": dataset.archive_url}
+    return {*dataset.label_options, *(name for name, needed in own.items() if needed)}
 
 
 def _file_digest(path: Path) -> str:

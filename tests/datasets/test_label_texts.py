@@ -1,6 +1,7 @@
 """Ages and genders as people write them, and what is refused rather than guessed."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -19,6 +20,9 @@ from imdb_wiki.errors import InputError
         ("20–29", 20, 29),
         ("20 to 29", 20, 29),
         ("(25, 32)", 25, 32),  # Adience
+        ("(25,32)", 25, 32),
+        ("[25 , 32]", 25, 32),
+        ("25, 32", 25, 32),
         ("more than 70", 70, 100),  # FairFace
         ("60+", 60, 100),
         (">60", 60, 100),
@@ -52,7 +56,23 @@ def test_what_is_no_age_is_named(text):
 )
 def test_a_spreadsheets_date_is_refused_with_its_line(text):
     with pytest.raises(InputError, match=r"line 4: the age '.+' is a date: a spreadsheet makes"):
-        ages_of_texts(pd.Series(["20-29", "34", text, text]))
+        ages_of_texts(pd.Series(["20-29", "34", text, text], index=[2, 3, 4, 5]))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2,5", "write 2.5 or 2-5"),
+        ("34,7", "write 34.7 or 34-7"),
+        ("25,32", "write 25.32 or 25-32"),
+        (" 25 ,32 ", "write 25.32 or 25-32"),
+        ("34,75342", "write 34.75342 or 34-75342"),
+    ],
+)
+def test_a_bare_comma_is_refused_with_its_line(text, said):
+    expected = f"line 3: the age {text.strip()!r} may be a number or a range: {said}"
+    with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
+        ages_of_texts(pd.Series(["34", text, text], index=[2, 3, 7]))
 
 
 def test_genders_are_words_or_what_the_codes_say():

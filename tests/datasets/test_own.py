@@ -1,11 +1,13 @@
 """Own photos: with a CSV file as people write it, or in folders named by their labels."""
 
+import re
+
 import cv2
 import pandas as pd
 import pytest
 
 from imdb_wiki.errors import InputError
-from imdb_wiki.pipeline import read_split
+from imdb_wiki.split_tables import read_split
 from tests.conftest import run_preparation
 from tests.preparation.originals import photo
 from tests.shared import assert_one_line
@@ -82,6 +84,15 @@ def test_a_spreadsheets_ways_are_met(change, encoding, folder):
     assert set(rows_of(folder).index) == {"a.jpg", "b.jpg", "c.jpg"}
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_between_semicolons_or_tabs_a_comma_is_the_decimal_mark(delimiter, folder):
+    text = "file,age\n\na.jpg,2@5\n\nb.jpg,34@75\n"  # empty lines are passed over
+    done = prepare(folder, text.replace(",", delimiter).replace("@", ","))
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(folder)
+    assert rows["age_low"].to_dict() == rows["age_high"].to_dict() == {"a.jpg": 2, "b.jpg": 34}
+
+
 def test_exact_and_complete_labels_write_the_columns_of_every_data_set(folder):
     done = prepare(folder, "file,age,gender\na.jpg,34,f\nb.jpg,20,m\n")
     assert done.returncode == 0, done.stderr
@@ -110,6 +121,9 @@ def test_columns_and_codes_are_named_by_options(folder):
         ("name,age\na.jpg,3\n", "has no column 'file', only name, age; --file_column"),
         ("file,years\na.jpg,3\n", "neither a column age nor a column gender, only file, years"),
         ("file,age\na.jpg,03-Sep\n", "line 2: the age '03-Sep' is a date"),
+        ("file,age\n\na.jpg,34\n\n,\nb.jpg,03-Sep\n", "line 6: the age '03-Sep' is a date"),
+        ('file,age\n"a\n.jpg",34\nb.jpg,03-Sep\n', "line 4: the age '03-Sep' is a date"),
+        ('file,age\na.jpg,"2,5"\n', "line 2: the age '2,5' may be a number or a range"),
         ("file,gender\na.jpg,0\nb.jpg,1\n", "whose meaning differs between data sets"),
         ("file,age\n\0\n", "is no CSV table"),
     ],
@@ -145,9 +159,27 @@ def test_where_nothing_is_left_the_counts_by_rule_are_said_and_a_retry_is_free(f
     assert prepare(folder, HEADER + "\n".join(ROWS)).returncode == 0
 
 
-def test_the_csv_must_be_named_and_its_options_are_its_own(folder):
+def test_the_csv_must_be_named(folder):
     done = run_preparation("--dataset", "csv", "--output_dir", folder / "out")
     assert_one_line(done, "--db_path: needed with --dataset csv")
+
+
+WITH_CODES = "adience or appa_real or csv or fairface or imdb_clean"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "takers"),
+    [
+        *((f"--{role}_column", "other", "csv") for role in ("file", "age", "gender", "person")),
+        ("--gender_codes", "0=female,1=male", WITH_CODES),
+        ("--db_path", "faces.csv", "csv or imdb or wiki"),
+        ("--download", None, "imdb or wiki"),
+    ],
+)
+def test_an_option_that_a_data_set_does_not_read_is_refused(option, value, takers, folder):
+    given = ["--dataset", "folders", "--photo_dir", folder / "photos", "--output_dir"]
+    done = run_preparation(*given, folder / "out", option, *([value] if value else []))
+    assert_one_line(done, re.compile(f"argument {option}: only with --dataset {takers};"))
 
 
 def test_identical_photos_with_ranges_that_share_no_age_contradict(folder):
@@ -192,6 +224,14 @@ def test_folders_that_say_nothing_are_one_line(tmp_path):
     given = ["--dataset", "folders", "--photo_dir", tmp_path / "in"]
     done = run_preparation(*given, "--output_dir", tmp_path / "out")
     assert_one_line(done, "no folder in it is named by a gender or an age")
+
+
+def test_a_folder_whose_name_may_be_a_number_or_a_range_is_one_line(tmp_path):
+    (tmp_path / "in" / "female" / "2,5").mkdir(parents=True)
+    (tmp_path / "in" / "female" / "2,5" / "a.jpg").write_bytes(b"x")
+    given = ["--dataset", "folders", "--photo_dir", tmp_path / "in"]
+    done = run_preparation(*given, "--output_dir", tmp_path / "out")
+    assert_one_line(done, "a folder's name, '2,5', may be a number or a range: write 2.5 or 2-5")
 
 
 def test_a_folder_named_by_a_date_says_no_age_and_is_no_error(tmp_path):

@@ -224,10 +224,62 @@ def test_an_empty_folder_of_a_data_set_is_one_line(name, tmp_path):
 def test_a_spreadsheets_dates_in_fairface_are_refused(tmp_path):
     write_layout(tmp_path / "in", "fairface")
     path = tmp_path / "in" / "fairface_label_train.csv"
-    path.write_text(path.read_text().replace("0-2", "03-Sep"))
+    path.write_text("\n" + path.read_text().replace("0-2", "03-Sep"))
     arguments = ["--dataset", "fairface", "--photo_dir", tmp_path / "in"]
     done = run_preparation(*arguments, "--output_dir", tmp_path / "out")
-    assert_one_line(done, "fairface_label_train.csv, line 2: the age '03-Sep'")
+    assert_one_line(done, "fairface_label_train.csv, line 3: the age '03-Sep'")
+
+
+@pytest.mark.parametrize("name", ["fairface", "imdb_clean", "adience", "appa_real"])
+def test_numbers_for_genders_in_a_table_mean_what_the_codes_say(name, tmp_path):
+    wanted = write_layout(tmp_path / "in", name)
+    for path in (tmp_path / "in" / file for file in LAYOUTS[name][0]):
+        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
+        if "gender" in table:
+            words = {"Male": "1", "M": "1", "m": "1", "male": "1", "u": "u"}
+            table["gender"] = [words.get(word, "0") for word in table["gender"]]
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".txt" else ",")
+    given = ["--dataset", name, "--split_ratio", 0.5, "--test_ratio", 0, "--split_by", "image"]
+    where = ["--photo_dir", tmp_path / "in", "--output_dir", tmp_path / "out"]
+    assert_one_line(run_preparation(*given, *where), "say it with --gender_codes")
+    rows = prepared_rows(tmp_path, *given, "--gender_codes", "0=female,1=male").set_index("source")
+    assert rows["gender"].to_dict() == {source: str(row[2]) for source, row in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "wrong", "right"),
+    [
+        ("fairface", "fairface_label_train.csv", "East Asian", "White"),
+        ("imdb_clean", "imdb_test_new_1024.csv", "50,F", "51,F"),
+        ("adience", "fold_0_data.txt", "(25, 32)", "(38, 43)"),
+        ("appa_real", "gt_avg_train.csv", "3.8,18", "3.8,19"),
+        ("appa_real", "allcategories_train.csv", "male", "female"),
+    ],
+)
+def test_corrected_labels_beside_the_photos_make_another_preparation(
+    name, file, wrong, right, tmp_path
+):
+    write_layout(tmp_path / "in", name)
+    given = ["--dataset", name, "--photo_dir", tmp_path / "in", "--output_dir", tmp_path / "out"]
+    given += ["--split_ratio", 0.5, "--test_ratio", 0, "--split_by", "image", "--img_size", 32]
+    assert run_preparation(*given).returncode == 0
+    assert "already prepared" in run_preparation(*given).stdout
+    path = tmp_path / "in" / file
+    path.write_text(path.read_text().replace(wrong, right, 1))
+    assert_one_line(run_preparation(*given), "label_files_blake2b was", "--overwrite")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    del report["arguments"]["label_files_blake2b"]  # as earlier versions wrote it
+    (tmp_path / "out" / "report.json").write_text(json.dumps(report))
+    assert "already prepared" in run_preparation(*given).stdout
+
+
+def test_what_is_prepared_needs_the_files_of_labels_no_more(tmp_path):
+    write_layout(tmp_path / "in", "fairface")
+    given = ["--dataset", "fairface", "--photo_dir", tmp_path / "in", "--output_dir"]
+    given += [tmp_path / "out", "--split_ratio", 0.5, "--test_ratio", 0, "--img_size", 32]
+    assert run_preparation(*given).returncode == 0
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    assert "already prepared" in run_preparation(*given).stdout
 
 
 def test_the_report_of_incomplete_labels_counts_them(tmp_path):

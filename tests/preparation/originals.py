@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from scipy.io import savemat
 
 
@@ -79,3 +80,9 @@ def people(count: int, photos_each: int = 3) -> list[dict]:
         for person in range(1, count + 1)
         for photo_number in range(photos_each)
     ]
+
+
+def read_splits(output_dir: Path) -> pd.DataFrame:
+    """The rows of a prepared folder with three splits, and which split each is in."""
+    frames = {name: pd.read_csv(output_dir / f"{name}.csv") for name in ("train", "val", "test")}
+    return pd.concat(frames, names=["split"]).reset_index("split")

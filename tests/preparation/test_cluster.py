@@ -22,6 +22,7 @@ pytest.importorskip("distributed", reason="Dask is not installed: see requiremen
 from tests.conftest import REPOSITORY, preparation_command, run_preparation
 from tests.preparation.clusters import TestCluster
 from tests.preparation.originals import people, photo, write_original
+from tests.preparation.waiting import wait_for_process
 from tests.shared import assert_one_line
 
 # Without report figures: they take a second each, and have no part in it.
@@ -184,8 +185,7 @@ def test_a_killed_driver_continues(original, one_machine, three_nodes, tmp_path)
         command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     journal = tmp_path / "out/.preparing/journal.jsonl"
-    while process.poll() is None and not journal.is_file():
-        time.sleep(0.005)
+    wait_for_process(process, journal.is_file)
     process.kill()
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     done = run_preparation(*arguments(original, tmp_path / "out", three_nodes))

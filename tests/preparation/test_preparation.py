@@ -14,7 +14,14 @@ from scipy.io import savemat
 from imdb_wiki.preparation.crop_names import crop_names
 from imdb_wiki.split_lists import write_split_list
 from tests.conftest import REPOSITORY, preparation_command, run_preparation
-from tests.preparation.originals import good_row, people, photo, struct_of, write_original
+from tests.preparation.originals import (
+    good_row,
+    people,
+    photo,
+    read_splits,
+    struct_of,
+    write_original,
+)
 from tests.shared import assert_one_line
 
 # `prepared` is the work of the script itself and of two workers; the others need none.
@@ -47,11 +54,6 @@ def prepared(tmp_path_factory) -> tuple[Path, list[dict]]:
     said = [line for line in done.stderr.splitlines() if line and "%|" not in line]
     assert said == []  # nothing but the progress bars
     return folder, rows
-
-
-def read_splits(output_dir: Path) -> pd.DataFrame:
-    frames = {name: pd.read_csv(output_dir / f"{name}.csv") for name in ("train", "val", "test")}
-    return pd.concat(frames, names=["split"]).reset_index("split")
 
 
 def test_every_row_is_in_a_split_or_rejected_with_its_rule(prepared):
@@ -181,69 +183,6 @@ def test_a_list_of_photos_splits_another_folder_of_the_same_photos(tmp_path):
     assert done.returncode == 0, done.stderr
     splits = [read_splits(folder)[["source", "split"]] for folder in (first, second)]
     assert splits[0].to_numpy().tolist() == splits[1].to_numpy().tolist()
-
-
-@pytest.fixture
-def utkfaces(tmp_path) -> tuple[Path, list[str]]:
-    """A folder of 40 photos of UTKFace's kind, and their names."""
-    (tmp_path / "faces").mkdir()
-    names = [f"{n + 21}_{n % 2}_0_{n:017d}.jpg.chip.jpg" for n in range(40)]
-    for n, name in enumerate(names):
-        cv2.imwrite(str(tmp_path / "faces" / name), photo(n))
-    return tmp_path / "faces", names
-
-
-def prepared_by(table: pd.DataFrame, folder: Path, *arguments) -> subprocess.CompletedProcess:
-    table.to_csv(folder.parent / "published.csv", index=False)
-    return run_preparation(
-        *("--dataset", "utkface", "--photo_dir", folder, "--img_size", 32, *arguments),
-        *("--split_file", folder.parent / "published.csv", "--output_dir", folder.parent / "out"),
-    )
-
-
-@pytest.mark.parametrize("has_val", [False, True])
-def test_a_published_split_decides_which_photos_there_are(utkfaces, has_val):
-    folder, names = utkfaces
-    dealt = ["train"] * 20 + ["val" if has_val else "train"] * 4 + ["test"] * 10
-    table = pd.DataFrame({"file": names[:34], "split": dealt})
-    done = prepared_by(table, folder, "--split_ratio", 0.5, "--test_ratio", 0.25)
-    assert done.returncode == 0, done.stderr
-    kept = read_splits(folder.parent / "out").set_index("source")["split"]
-    assert set(kept.index) == set(names[:34])
-    rejected = pd.read_csv(folder.parent / "out/rejects.csv")
-    assert rejected["rule"].tolist() == ["not_listed"] * 6
-    assert set(kept[names[24:34]]) == {"test"} and (kept == "test").sum() == 10
-    if has_val:
-        assert kept[names[:34]].tolist() == dealt
-    else:  # a third of what is not the test's, as the shares say
-        assert (kept == "val").sum() == 8
-
-
-def test_a_picture_in_both_parts_of_a_published_split_is_in_the_test(utkfaces):
-    folder, names = utkfaces
-    (folder / names[1]).write_bytes((folder / names[33]).read_bytes())
-    renamed = f"54_1_0_{1:017d}.jpg.chip.jpg"  # the labels of the other one
-    (folder / names[1]).rename(folder / renamed)
-    names[1] = renamed
-    table = pd.DataFrame({"file": names, "split": ["train"] * 30 + ["test"] * 10})
-    assert prepared_by(table, folder).returncode == 0
-    assert read_splits(folder.parent / "out").set_index("source")["split"][renamed] == "test"
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda table: table.rename(columns={"file": "name"}), "it lacks one of the columns"),
-        (lambda table: table.replace("test", "probe"), "line 32: the split 'probe' is none of"),
-        (lambda table: table[table["split"] == "train"], "it names no photo for test"),
-        (lambda table: pd.concat([table, table.head(1)]), "twice"),
-        (lambda table: table.assign(file="x" + table["file"]), "no image is left: not_listed 40"),
-    ],
-)
-def test_what_is_no_published_split_of_these_photos_is_said(utkfaces, change, said):
-    folder, names = utkfaces
-    table = pd.DataFrame({"file": names, "split": ["train"] * 30 + ["test"] * 10})
-    assert_one_line(prepared_by(change(table), folder), said)
 
 
 def test_crop_names_fit_every_file_system_and_stay_apart():

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, preparation_command, run_preparation
 from tests.preparation.originals import people, photo, write_original
+from tests.preparation.waiting import wait_for_process
 from tests.shared import assert_one_line, ended
 
 # What is killed is a process with workers of its own; what goes on, goes on in this one.
@@ -62,11 +63,6 @@ def start(mat_path: Path, output_dir: Path) -> subprocess.Popen:
     )
 
 
-def wait_for(process: subprocess.Popen, happened) -> None:
-    while process.poll() is None and not happened():
-        time.sleep(0.002)
-
-
 def descendants_of_session(process: subprocess.Popen) -> list[int]:
     """Processes still alive of those that the process has started."""
     alive = []
@@ -89,7 +85,7 @@ STAGES = {
 def test_a_killed_run_continues_to_the_same_bytes(stage, original, undisturbed, tmp_path):
     output_dir = tmp_path / "out"
     process = start(original, output_dir)
-    wait_for(process, lambda: STAGES[stage](output_dir))
+    wait_for_process(process, lambda: STAGES[stage](output_dir))
     assert process.poll() is None, "the run ended before it could be killed"
     process.kill()  # this process only, its workers are not asked
     process.communicate()
@@ -108,7 +104,7 @@ def journal_of_a_killed_run(original, output_dir) -> Path:
     """Starts a run and kills it when its journal has a whole line."""
     process = start(original, output_dir)
     path = output_dir / ".preparing" / "journal.jsonl"
-    wait_for(process, lambda: path.is_file() and b"\n" in path.read_bytes())
+    wait_for_process(process, lambda: path.is_file() and b"\n" in path.read_bytes())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return path
@@ -163,7 +159,7 @@ def test_an_input_that_has_changed_since_is_refused(original, tmp_path):
     process = subprocess.Popen(
         preparation_command(*arguments), cwd=REPOSITORY, stderr=subprocess.DEVNULL
     )
-    wait_for(process, lambda: (tmp_path / "out/.preparing/journal.jsonl").exists())
+    wait_for_process(process, lambda: (tmp_path / "out/.preparing/journal.jsonl").exists())
     process.kill()
     process.wait()
     (tmp_path / "faces" / names[0]).unlink()  # all rows behind it move up
@@ -175,7 +171,7 @@ def test_an_input_that_has_changed_since_is_refused(original, tmp_path):
 def test_ctrl_c_ends_with_one_line_and_130(original, undisturbed, tmp_path):
     output_dir = tmp_path / "out"
     process = start(original, output_dir)
-    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    wait_for_process(process, lambda: STAGES["cropping"](output_dir))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     said = assert_one_line(ended(process), code=130)
     assert said == "stopped; the same command continues"
@@ -229,7 +225,7 @@ def test_ctrl_c_at_any_moment_leaves_no_traceback(delay_seconds, original, tmp_p
 def test_a_killed_worker_ends_the_run_with_one_line(original, undisturbed, tmp_path):
     output_dir = tmp_path / "out"
     process = start(original, output_dir)
-    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    wait_for_process(process, lambda: STAGES["cropping"](output_dir))
     workers = []
     for pid in descendants_of_session(process):
         with contextlib.suppress(OSError):
@@ -244,7 +240,7 @@ def test_a_killed_worker_ends_the_run_with_one_line(original, undisturbed, tmp_p
 def test_two_runs_do_not_share_a_folder(original, tmp_path):
     output_dir = tmp_path / "out"
     process = start(original, output_dir)
-    wait_for(process, lambda: STAGES["cropping"](output_dir))
+    wait_for_process(process, lambda: STAGES["cropping"](output_dir))
     os.killpg(process.pid, signal.SIGSTOP)  # a laptop that sleeps holds its folder all the same
     for extra in ([], ["--overwrite"]):
         other = run_preparation(*arguments(original, output_dir), *extra)
