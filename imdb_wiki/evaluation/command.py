@@ -65,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         "--flip_averaging",
         action="store_true",
-        help="answer with the mean of two passes, for the image and its mirror image",
+        help="answer with the mean of two passes, for the image and its mirror image; the age "
+        "intervals are then calibrated on these folders' validation splits",
     )
     options = parser.parse_args(arguments)
     if options.constants_from and len(options.prepared_dirs) > 1:  # each may have other age ranges
