@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from benchmarks.audit import exchanged, roc_auc
 from imdb_wiki.command import (
@@ -28,6 +29,7 @@ from imdb_wiki.command import (
     whole_number,
     yes_or_no,
 )
+from imdb_wiki.evaluation.metrics import bootstrap_interval
 from imdb_wiki.labels import age_errors_years
 from imdb_wiki.tensorflow_start import start_tensorflow
 
@@ -41,7 +43,7 @@ COMPARED = [("without", "all"), ("without", "random"), ("weighted", "all"), ("we
 
 
 def arms_of(
-    train: pd.DataFrame, wrong: np.ndarray, suspected: np.ndarray
+    train: pd.DataFrame, wrong: np.ndarray, suspected: np.ndarray, seed: int
 ) -> dict[str, pd.DataFrame]:
     """The training rows of each arm.
 
@@ -49,8 +51,9 @@ def arms_of(
         train: Rows of `read_split`.
         wrong: How probably each row's labels are wrong, (count,).
         suspected: Whether each is a suspect, (count,).
+        seed: Of the faces that are left out at random.
     """
-    drawn = np.random.default_rng(0).permutation(len(train))[: suspected.sum()]
+    drawn = np.random.default_rng(seed).permutation(len(train))[: suspected.sum()]
     return {
         "all": train,
         "without": train[~suspected],
@@ -66,6 +69,27 @@ def errors_of(model, frame: pd.DataFrame) -> np.ndarray:
     answers = predict(model, frame)
     years = age_errors_years(answers["age_years"], frame["age_low"], frame["age_high"])
     return np.stack([years, answers["gender"].argmax(axis=1) != frame["gender"]]).astype("float64")
+
+
+def mean_and_interval(differences: np.ndarray, people: np.ndarray) -> tuple[float, float, float]:
+    """Mean and 95% interval of a difference between two arms.
+
+    The interval holds what other faces would change (bootstrap) and what other seeds would
+    (Student's t); both are independent, so their squares add up.
+
+    Args:
+        differences: Of each seed's networks on each face, (seeds, faces).
+        people: The person in each image, (faces,).
+
+    Returns:
+        Mean, lower and upper end; with a single seed the interval is of the faces alone.
+    """
+    seeds, by_seed = len(differences), differences.mean(axis=1)
+    mean, over_seeds = float(by_seed.mean()), 0.0
+    if seeds > 1:
+        over_seeds = stats.t.ppf(0.975, seeds - 1) * by_seed.std(ddof=1) / np.sqrt(seeds)
+    low, high = bootstrap_interval(differences.mean(axis=0), people)
+    return mean, mean - np.hypot(mean - low, over_seeds), mean + np.hypot(high - mean, over_seeds)
 
 
 @says_errors_in_one_line
@@ -104,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     start_tensorflow(may_use_jax=True)
     from imdb_wiki.audit.run import run_audit
     from imdb_wiki.audit.worst import suspects_in
-    from imdb_wiki.evaluation.metrics import bootstrap_interval, people_of
+    from imdb_wiki.evaluation.metrics import people_of
     from imdb_wiki.split_tables import pooled, read_split, write_linked_folder
     from imdb_wiki.training import Augmentation, Recipe, train_compact
 
@@ -128,7 +152,6 @@ def main(arguments: list[str] | None = None) -> int:
     told = suspects_in(read_split(audited, "train", incomplete=True), place / "audit")
     wrong = told["wrong_probability"].reindex(range(len(train)), fill_value=0.0).to_numpy()
     suspected = wrong >= options.limit
-    arms = arms_of(train, wrong, suspected)
     print(
         f"{len(train):,} faces, {facts['wrong_share']:.1%} estimated wrong; "
         f"{suspected.sum():,} suspects",
@@ -158,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     errors: dict[tuple[str, str], list[np.ndarray]] = {}
     for seed in options.seeds:
-        for arm, rows in arms.items():
+        for arm, rows in arms_of(train, wrong, suspected, seed).items():
             folder = place / arm
             write_linked_folder(folder, {"train": rows, "val": val})
             run_dir = place / f"{arm}-seed-{seed}"
@@ -172,16 +195,21 @@ def main(arguments: list[str] | None = None) -> int:
                     flush=True,
                 )
     for judge, frame in judges.items():
+        for arm, name in ARMS.items():
+            by_seed = np.mean(errors[judge, arm], axis=2)  # (seeds, 2)
+            means = by_seed.mean(axis=0)
+            spreads = by_seed.std(axis=0, ddof=1) if len(by_seed) > 1 else np.zeros(2)
+            print(
+                f"{judge}, {name}: {means[0]:.2f} ± {spreads[0]:.2f} years, "
+                f"{1 - means[1]:.1%} ± {spreads[1]:.1%} of {len(by_seed)} seeds"
+            )
         people = people_of(frame)
-        means = {arm: np.mean(errors[judge, arm], axis=0) for arm in arms}  # (2, count)
         for better, worse in COMPARED:
-            difference = means[better] - means[worse]
+            difference = np.array(errors[judge, better]) - np.array(errors[judge, worse])
             texts = []
-            for name, values, form in zip(
-                ("years", "gender wrong"), difference, ("+.2f", "+.2%"), strict=True
-            ):
-                low, high = bootstrap_interval(values, people)
-                texts.append(f"{values.mean():{form}} [{low:{form}} to {high:{form}}] {name}")
+            for task, (name, form) in enumerate((("years", "+.2f"), ("gender wrong", "+.2%"))):
+                mean, low, high = mean_and_interval(difference[:, task], people)
+                texts.append(f"{mean:{form}} [{low:{form}} to {high:{form}}] {name}")
             print(f"{judge}: {ARMS[better]} minus {ARMS[worse]}: {', '.join(texts)}")
     return 0
 

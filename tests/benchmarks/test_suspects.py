@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import audit, without_suspects
+from benchmarks import audit, people, without_suspects
 from benchmarks.contradictions import ranked_groups
 from imdb_wiki import training
 from imdb_wiki.audit import run as audit_run
@@ -50,6 +50,19 @@ def test_labels_go_from_face_to_face_and_what_is_wrong_and_clear_is_known(
     assert np.flatnonzero(table["is_clear"]).tolist() == clear
 
 
+def test_within_people_labels_stay_with_the_person():
+    rng = np.random.default_rng(0)
+    ages, who = rng.permutation(300), rng.integers(0, 20, 300).astype(str)
+    who[7] = "alone"
+    frame = pd.DataFrame({"age": ages, "age_low": ages, "age_high": ages, "gender": who == "3"})
+    table = people.exchanged_within(frame, who, 0.5, seed=0)
+    assert table.index.equals(frame.index)
+    changed = table["age"] != frame["age"]
+    assert (changed == table["is_wrong"]).all() and 90 < changed.sum() < 160 and not changed[7]
+    for person in np.unique(who):
+        assert sorted(table["age"][who == person]) == sorted(frame["age"][who == person])
+
+
 @pytest.mark.parametrize(
     ("scores", "area"),
     [
@@ -86,12 +99,29 @@ def test_the_measures_of_an_order(monkeypatch):
 
 def test_the_arms_leave_out_as_many_and_weigh_by_the_probability_to_be_right():
     probably_wrong = np.array([0.9, 0.1, 0.6, 0.0, 0.25, 1 / 3])
-    arms = without_suspects.arms_of(FACES, probably_wrong, probably_wrong >= 0.5)
+    arms = without_suspects.arms_of(FACES, probably_wrong, probably_wrong >= 0.5, seed=0)
     assert arms["all"].index.tolist() == [0, 1, 2, 3, 4, 5]
     assert arms["without"].index.tolist() == [1, 3, 4, 5]
     assert len(arms["random"]) == 4 and set(arms["random"].index) < set(range(6))
     assert arms["weighted"]["weight"].tolist() == [0.1, 0.9, 0.4, 1.0, 0.75, 0.6667]
     assert arms["weighted"].drop(columns="weight").equals(FACES)
+    others = without_suspects.arms_of(FACES, probably_wrong, probably_wrong >= 0.5, seed=1)
+    assert set(others["random"].index) != set(arms["random"].index)
+
+
+def test_an_interval_holds_what_other_faces_and_other_seeds_would_change():
+    people = np.arange(400).astype(str)
+    faces = np.random.default_rng(0).normal(-1, 2, 400)
+    mean, low, high = without_suspects.mean_and_interval(faces[np.newaxis], people)
+    assert mean == pytest.approx(faces.mean()) and high - low == pytest.approx(0.4, abs=0.03)
+    # Three seeds that differ by a standard deviation of 1 year: Student's t for two degrees of
+    # freedom is 4.303, so the mean is uncertain by 4.303 / sqrt(3) = 2.48 years.
+    seeds = np.array([-1.0, 0, 1])[:, np.newaxis]
+    alone = without_suspects.mean_and_interval(seeds + np.zeros(400), people)
+    assert alone == pytest.approx((0, -2.484, 2.484), abs=1e-3)
+    both = without_suspects.mean_and_interval(seeds + faces, people)
+    assert both[0] == pytest.approx(mean)
+    assert both[2] - both[0] == pytest.approx(np.hypot(2.484, high - mean), abs=1e-3)
 
 
 def test_two_arms_are_compared_face_by_face(tmp_path, monkeypatch):
@@ -116,6 +146,7 @@ def test_two_arms_are_compared_face_by_face(tmp_path, monkeypatch):
     done = ran(without_suspects.main, *arguments)
     assert done.returncode == 0, done.stderr
     assert "6 faces, 30.0% estimated wrong; 2 suspects" in done.stdout
+    assert "(a) all: 53.67 ± 0.00 years, 50.0% ± 0.0% of 2 seeds" in done.stdout
     found = re.findall(
         r"\((.)\).* minus \((.)\).*: (\S+) \[(\S+) to (\S+)\] years, (\S+) \[", done.stdout
     )
