@@ -31,7 +31,9 @@ from imdb_wiki.command import (
 )
 from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import score
+from imdb_wiki.files import write_whole
 from imdb_wiki.options import MAX_IMAGE_SIDE
+from imdb_wiki.results.table import refuse_other_table
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 
@@ -173,9 +175,10 @@ def main(arguments: list[str] | None = None) -> int:
         raise InputError(f"{len(shares)} shares for {len(folders)} prepared folders")
     if len({Path(folder).name for folder in folders}) != len(folders):
         raise InputError("two of the folders have the same name")
+    table_path = options.run_dir / "data_sets.csv"
+    refuse_other_table(table_path, ["trained on"])
     start_tensorflow(may_use_jax=True)
     from imdb_wiki.pipeline import read_split
-    from imdb_wiki.results.table import append_result
 
     whole = Recipe(
         image_size=options.image_size,
@@ -189,15 +192,16 @@ def main(arguments: list[str] | None = None) -> int:
     counts = [len(read_split(folder, "train", incomplete=True)) for folder in folders]
     read_split(folders, "train", incomplete=True, left_out=options.also_without)  # said at once
     every = list(variants(folders, shares, counts, whole, options.seeds, options.also_without))
-    table_path = options.run_dir / "data_sets.csv"
-    table_path.unlink(missing_ok=True)
+    rows = []
     try:
         for row in measured(options.run_dir, every, folders):
-            append_result(table_path, row)
+            rows.append(row)
+            # Only now: an earlier table stays if these trainings are refused.
+            write_whole(table_path, pd.DataFrame(rows).to_csv(index=False))
             print(row, flush=True)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on after the last whole epoch") from None
-    table = pd.read_csv(table_path)
+    table = pd.DataFrame(rows)
     numbers = table[table["trained on"].str.startswith("all, seed")].iloc[:, 2:-1]
     print(table.to_string(index=False))
     print("largest minus smallest over the seeds:")

@@ -36,6 +36,7 @@ from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.metrics import accuracy, age_mae_years
 from imdb_wiki.export.convert import default_output, export
 from imdb_wiki.images.pixels import decode, square
+from imdb_wiki.labels import TASK_OUTPUTS
 from imdb_wiki.models.exported import load_exported
 from imdb_wiki.models.files import load_model
 from imdb_wiki.tensorflow_start import start_tensorflow
@@ -88,23 +89,28 @@ def our_way(name: str, path: Path, predict: Callable, crops: np.ndarray, photos:
 
 
 def our_ways(model_path: Path, prepared_dir: Path, frame, photos: np.ndarray) -> list[Way]:
-    """Keras and every export; what does not lie beside the model is exported first."""
+    """Keras and every export, made anew: one that lies beside the model may be of an older one.
+
+    Raises:
+        InputError: The network answers not both ages and genders.
+    """
     from imdb_wiki.pipeline import make_dataset
 
     model = load_model(model_path)
+    for task, output in TASK_OUTPUTS.items():
+        if output not in model.output:
+            raise InputError(f"{model_path} answers no {task}; this table needs both tasks")
     batches = make_dataset(frame, model.input_shape[1], batch_size=64)
     crops = np.concatenate([images.numpy() for images, _ in batches])
     ways = [our_way("Keras", model_path, model.predict_on_batch, crops, photos)]
     with tempfile.TemporaryDirectory() as scratch:
         for name, (to, quantize) in FORMS.items():
-            path = default_output(model_path, to, quantize)
-            if not path.is_file():
-                output = Path(scratch, path.name)
-                try:
-                    path, _ = export(model_path, to, prepared_dir, quantize, output)
-                except InputError as error:
-                    print(f"{name} is left out: {error}")
-                    continue
+            output = Path(scratch, default_output(model_path, to, quantize).name)
+            try:
+                path, _ = export(model_path, to, prepared_dir, quantize, output)
+            except InputError as error:
+                print(f"{name} is left out: {error}")
+                continue
             ways.append(our_way(name, path, load_exported(path, threads=1), crops, photos))
     return ways
 

@@ -9,6 +9,7 @@ import cv2
 import pytest
 from huggingface_hub import ModelCard
 
+from imdb_wiki.export.model_card import filled_card
 from imdb_wiki.pipeline import read_split
 from tests.conftest import REPOSITORY
 from tests.documents import (
@@ -218,7 +219,10 @@ MEASURES = {
     "gender accuracy": ("gender_accuracy", "majority_accuracy", 100),
     "cross-entropy": ("gender_cross_entropy", "frequency_cross_entropy", 1),
     "90% age intervals": ("age_interval_coverage", None, 100),
+    "age in its range": ("age_bin_accuracy", "majority_bin_accuracy", 100),
+    "in it or the next": ("age_bin_one_off", "majority_bin_one_off", 100),
 }
+NOT_MEASURED = ("faces", "answer", "seed", "row of", "columns that find")
 
 
 def tables_with_rows(text: str) -> list[tuple[list[str], list[str]]]:
@@ -235,9 +239,11 @@ def tables_with_rows(text: str) -> list[tuple[list[str], list[str]]]:
     return found
 
 
-def row_of_results(where: str) -> dict:
+def row_of_results(where: str | dict) -> dict:
     """The last row of the test split with these values; without flip averaging unless named."""
-    wanted = dict(pair.split("=") for pair in where.strip("`").split())
+    wanted = where
+    if isinstance(where, str):
+        wanted = dict(pair.split("=") for pair in where.strip("`").split())
     with (REPOSITORY / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     if "flip_averaging" not in wanted:
@@ -255,6 +261,8 @@ def test_the_numbers_of_the_tables_are_those_of_their_rows_in_results_csv(name):
         row = row_of_results(cells[-1])
         for title, cell in zip(header, cells, strict=True):
             measure = next((m for start, m in MEASURES.items() if title.startswith(start)), None)
+            if measure is None:
+                assert title.startswith(NOT_MEASURED), f"nothing compares {title!r}"
             if measure is None or not cell:
                 continue
             network, constant, scale = measure
@@ -270,6 +278,84 @@ def test_the_numbers_of_the_tables_are_those_of_their_rows_in_results_csv(name):
             for number, value in zip(numbers, expected, strict=True):
                 unit = 10.0 ** -len(number.partition(".")[2])  # of the last digit
                 assert abs(float(number) - value) < 0.6 * unit, (title, cell, value)
+
+
+def evaluations_of_cards() -> dict[str, dict[str, dict]]:
+    """Where the evaluations of each card stand in results.csv, by what the card calls them.
+
+    By the commands that are printed: what `evaluate` writes is what `card` reads.
+    """
+    written, cards = {}, {}
+    for words in commands(text_of("docs/compact_training.md")):
+        if words[1:4] == ["-m", "imdb_wiki", "evaluate"]:
+            end = next(n for n, word in enumerate(words) if word.startswith("--"))
+            where = {"model": words[4], "data": " ".join(words[5:end])}
+            if "--flip_averaging" in words:
+                where["flip_averaging"] = "True"
+            if "--constants_from" in words:
+                where["constants_from"] = words[words.index("--constants_from") + 1]
+            written[words[words.index("--output_dir") + 1] + "/metrics.json"] = where
+        elif words[1:4] == ["-m", "imdb_wiki", "card"]:
+            pairs = (pair.split("=") for pair in words[5:])
+            cards[words[4]] = {name: written[path] for name, path in pairs}
+    return cards
+
+
+def card_tables(text: str) -> dict[str, tuple[list[str], dict[str, list[str]]]]:
+    """The titles and the cells by row, of each table of a card, by its place's name."""
+    found = {}
+    for name, table in re.findall(r"<!-- ([^>]+?) -->\n(.*?)<!-- end -->", text, re.DOTALL):
+        titles, _, *rows = (
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in table.splitlines()
+            if line.startswith("|")
+        )
+        found[name] = (titles[1:], {row[0]: row[1:] for row in rows})
+    return found
+
+
+def first_number(cell: str) -> float:
+    return float(re.match(r"[+-]?[\d.]+", cell.replace(",", ""))[0])
+
+
+@pytest.mark.parametrize("name", ["models/README.md", "models/open.md"])
+def test_the_numbers_of_a_cards_tables_are_those_of_results_csv(name):
+    rows = {}
+    for called, where in evaluations_of_cards()[name].items():
+        row = row_of_results(where)
+        numbers = {key: float(v) for key, v in row.items() if re.fullmatch(r"-?\d+(\.\d+)?", v)}
+        rows[called] = numbers | {"count": int(row["count"])}
+    tables = card_tables(text_of(name))
+    for table in ("overall", "gender"):
+        expected = card_tables(filled_card(f"<!-- {table} -->\n<!-- end -->\n", rows))[table]
+        titles, cells = tables[table]
+        assert (titles, [*cells]) == (expected[0], [*expected[1]])
+        for called, of_row in cells.items():
+            for title, cell, other in zip(titles, of_row, expected[1][called], strict=True):
+                pairs = zip(
+                    *(re.findall(r"\d+\.?\d*", text) for text in (cell, other)), strict=True
+                )
+                for one, two in pairs:  # those of results.csv are rounded already
+                    unit = 10.0 ** -len(one.partition(".")[2])
+                    assert abs(float(one) - float(two)) < 1.1 * unit, (called, title, cell, other)
+
+
+@pytest.mark.parametrize("name", ["models/README.md", "models/open.md"])
+def test_the_groups_of_a_card_add_up_to_all_faces(name):
+    tables = card_tables(text_of(name))
+    overall_titles, overall = tables.pop("overall")
+    tables.pop("gender")
+    for table, (titles, rows) in tables.items():
+        of_all = dict(zip(overall_titles, overall[table.rpartition(" ")[0]], strict=True))
+        counts = [first_number(cells[0]) for cells in rows.values()]
+        assert sum(counts) == first_number(of_all["count"]), table
+        for place, title in enumerate(titles[1:], start=1):
+            if not of_all[title]:
+                continue
+            values = [first_number(cells[place]) for cells in rows.values()]
+            mean = sum(v * n for v, n in zip(values, counts, strict=True)) / sum(counts)
+            unit = 10.0 ** -len(re.match(r"[+-]?\d+\.?(\d*)", of_all[title])[1])
+            assert abs(mean - first_number(of_all[title])) < 1.1 * unit, (table, title, mean)
 
 
 def test_every_quoted_row_is_of_a_clean_tree():

@@ -48,7 +48,10 @@ def nearest_bins(age_years: np.ndarray, bins: pd.MultiIndex) -> np.ndarray:
 
 
 def bin_table(
-    frame: pd.DataFrame, age_years: np.ndarray, train_frame: pd.DataFrame
+    frame: pd.DataFrame,
+    age_years: np.ndarray,
+    train_frame: pd.DataFrame,
+    whole_frame: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Compares answers with the labels that are ranges, folder by folder.
 
@@ -56,6 +59,7 @@ def bin_table(
         frame: Rows of `read_split`.
         age_years: An answer for each, (count,).
         train_frame: Rows of the training split; its most frequent range is the constant answer.
+        whole_frame: All rows of the split, where `frame` is a group of them; else `frame` is all.
 
     Returns:
         A row for each label that is a range, by the frame's index: `exact` (the answer is in the
@@ -66,11 +70,12 @@ def bin_table(
     rows = ranges_in(frame)
     tables = []
     for folder in dict.fromkeys(rows.get("folder", pd.Series("", rows.index))):
-        here, trained = (
+        here, trained, whole = (
             part[part["folder"] == folder] if "folder" in part else part
-            for part in (rows, train_frame)
+            for part in (rows, train_frame, frame if whole_frame is None else whole_frame)
         )
-        bins = bins_of(here, trained)
+        # Of the whole split: among the ranges of one group every answer would be in one of those.
+        bins = bins_of(whole, trained)
         labels = bins.get_indexer(pd.MultiIndex.from_frame(here[["age_low", "age_high"]]))
         answered = answers[here.index].to_numpy()
         nearest = np.pad(nearest_bins(answered, bins), [(0, 0), (1, 1)])

@@ -10,6 +10,7 @@ from imdb_wiki.command import (
     add_left_out_argument,
     says_errors_in_one_line,
 )
+from imdb_wiki.errors import InputError
 from imdb_wiki.evaluation.evaluate import interval_constants_of, look_first, write_evaluation
 from imdb_wiki.evaluation.text import summary
 from imdb_wiki.labels import SPLIT_NAMES
@@ -39,6 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     add_folders_argument(add)
     add("--split", choices=SPLIT_NAMES, default="test", help="which part of them is predicted")
     add_left_out_argument(add)
+    add(
+        "--constants_from",
+        metavar="PREPARED_DIR",
+        help="folder whose train split says what the constant answers are and which age ranges "
+        "there are, for one folder that is nearly all test split (default: each folder's own)",
+    )
     add = parser.add_argument_group("results").add_argument
     add(
         "--output_dir",
@@ -58,9 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         "--flip_averaging",
         action="store_true",
-        help="answer with the mean of two passes, for the image and its mirror image",
+        help="answer with the mean of two passes, for the image and its mirror image; the age "
+        "intervals are then calibrated on these folders' validation splits",
     )
     options = parser.parse_args(arguments)
+    if options.constants_from and len(options.prepared_dirs) > 1:  # each may have other age ranges
+        raise InputError("--constants_from serves one prepared folder, and several are given")
     look_first(options.output_dir)
     table_path = options.results_csv or options.output_dir / SPARE_TABLE
     refuse_other_table(table_path, ["age_mae_years", "age_bin_accuracy", "gender_accuracy"])
@@ -69,8 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     left_out = options.left_out or ""
     frame = read_split(options.prepared_dirs, options.split, incomplete=True, left_out=left_out)
-    # for the constant answers
-    train_frame = read_split(options.prepared_dirs, "train", incomplete=True, left_out=left_out)
+    if options.constants_from:
+        train_frame = read_split(options.constants_from, "train", incomplete=True)
+        train_frame["folder"] = options.prepared_dirs[0]  # it stands for the folder's own
+    else:
+        train_frame = read_split(options.prepared_dirs, "train", incomplete=True, left_out=left_out)
     model = load_model(options.model)
     warning = warning_of_seen_faces(options.model, frame)
     training = training_facts(options.model)
@@ -91,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         "data": " ".join(options.prepared_dirs),
         "split": options.split,
         **({"left_out": str(left_out)} if left_out else {}),
+        **({"constants_from": options.constants_from} if options.constants_from else {}),
         "model": str(options.model),
         "network": model.name,
         "parameters": model.count_params(),

@@ -98,7 +98,7 @@ def by_group(
             if not chosen.any():
                 continue
             part = {output: values[chosen] for output, values in predictions.items()}
-            scores = score(frame[chosen], part, train_frame, interval_constants)
+            scores = score(frame[chosen], part, train_frame, interval_constants, frame)
             rows[key] = {k: v for k, v in scores.items() if not k.startswith("train_")}
         if rows:
             tables[name] = pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)

@@ -157,6 +157,7 @@ def score(
     predictions: dict,
     train_frame: pd.DataFrame,
     interval_constants: dict | None = None,
+    whole_frame: pd.DataFrame | None = None,
 ) -> dict:
     """Scores predictions, each measure beside what a constant answer gets.
 
@@ -169,6 +170,8 @@ def score(
         predictions: Of `evaluation.predict`, for the same rows.
         train_frame: Rows of the training split; only its labels are used.
         interval_constants: Of `intervals.calibrate`, to score the ages' intervals too.
+        whole_frame: All rows of the split, where `frame` is a group of them: an answer is judged
+            among the age ranges of all.
 
     Returns:
         Plain numbers by name, as in `metrics.json`; ages in years, shares from 0 to 1; `_low` and
@@ -184,7 +187,7 @@ def score(
         median_age = float(train_ages.median())
         facts["train_median_age_years"] = median_age
         scores |= _exact_age_scores(frame, predictions, median_age, people)
-        scores |= _range_scores(frame, predictions, train_frame, people)
+        scores |= _range_scores(frame, predictions, train_frame, people, whole_frame)
     if "gender" in predictions and len(train_genders):
         frequencies = np.bincount(train_genders.astype(int), minlength=2) / len(train_genders)
         facts["train_majority_gender"] = GENDER_NAMES[int(np.argmax(frequencies))]
@@ -217,10 +220,14 @@ def _exact_age_scores(
 
 
 def _range_scores(
-    frame: pd.DataFrame, predictions: dict, train_frame: pd.DataFrame, people: np.ndarray
+    frame: pd.DataFrame,
+    predictions: dict,
+    train_frame: pd.DataFrame,
+    people: np.ndarray,
+    whole_frame: pd.DataFrame | None,
 ) -> dict:
     frame = frame.reset_index(drop=True)  # a row's place
-    table = bin_table(frame, predictions["age_years"], train_frame)
+    table = bin_table(frame, predictions["age_years"], train_frame, whole_frame)
     if table.empty:
         return {}
     people, means = people[table.index], table.mean()

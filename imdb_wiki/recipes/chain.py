@@ -13,6 +13,7 @@ from imdb_wiki.training.compact.recipe import Augmentation, Recipe
 MOST_BYTES = 1_000_000
 # As `start_from` or `teacher` in a file: the network of that step, or of one by its number.
 BEFORE, NUMBERED = "the step before", re.compile(r"step (\d{1,6})")
+OTHER_NETWORKS = ("start_from", "teacher")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Step:
                 is named that is not before this one.
         """
         options = dict(self.options)
-        for name in ("start_from", "teacher"):
+        for name in OTHER_NETWORKS:
             value = options.get(name)
-            numbered = NUMBERED.fullmatch(value) if isinstance(value, str) else None
+            numbered = _numbered(value)
             if value != BEFORE and not numbered:
                 continue
             place = int(numbered[1]) if numbered else len(before)
@@ -46,6 +47,16 @@ class Step:
         augmentation = Augmentation(**options.pop("augmentation", {}))
         return Recipe(**options, augmentation=augmentation)
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Files of networks from elsewhere, by what they are for: `start_from` or `teacher`."""
+        named = {name: self.options.get(name, "") for name in OTHER_NETWORKS}
+        return {
+            name: value
+            for name, value in named.items()
+            if value not in ("", BEFORE) and not _numbered(value)
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
@@ -53,12 +64,6 @@ class Chain:
 
     steps: tuple[Step, ...]
     calibrate_on: tuple[str, ...]
-
-    @property
-    def folders(self) -> list[str]:
-        """All prepared folders, each once."""
-        every = [folder for step in self.steps for folder in step.folders]
-        return list(dict.fromkeys([*every, *self.calibrate_on]))
 
 
 def read_chain(path: Path) -> Chain:
@@ -145,6 +150,10 @@ def _refuse_unknown(where: object, given: dict, known: set[str]) -> None:
     unknown = sorted(given.keys() - known)
     if unknown:
         raise InputError(f"{where}: {unknown[0]} is not known, only {', '.join(sorted(known))}")
+
+
+def _numbered(value: object) -> re.Match | None:
+    return NUMBERED.fullmatch(value) if isinstance(value, str) else None
 
 
 def _is_text(value: object) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from imdb_wiki.command import OneLineParser, add_run_dir_argument, says_errors_in_one_line, tell
 from imdb_wiki.errors import InputError
 from imdb_wiki.processes import all_or_none, in_own_process, is_alone, is_first
-from imdb_wiki.recipes.chain import Chain, read_chain
+from imdb_wiki.recipes.chain import BEFORE, Chain, read_chain
 from imdb_wiki.tensorflow_start import start_tensorflow
 from imdb_wiki.terminal import print_anywhere
 
@@ -41,16 +41,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _look_first(chain: Chain) -> None:
-    """Refuses, before hours of training, folders and lists that cannot be used."""
-    from imdb_wiki.split_tables import read_split
+    """Refuses, before hours of training, files, folders and lists that cannot be used."""
+    from imdb_wiki.split_tables import read_split, read_splits
 
-    for folder in chain.folders:
+    for number, step in enumerate(chain.steps, start=1):
+        for name, path in step.files.items():
+            if not Path(path).is_file():
+                raise InputError(
+                    f"step {number}: {name}: {path!r} is no file, nor {BEFORE!r}, nor a step such "
+                    "as 'step 1'"
+                )
+    for folders, left_out in dict.fromkeys((step.folders, step.left_out) for step in chain.steps):
         for split in ("train", "val"):
-            if not Path(folder, f"{split}.csv").is_file():
-                raise InputError(f"{folder} holds no {split}.csv: prepare it first")
-    for step in chain.steps:
-        for split in ("train", "val") if step.left_out else ():
-            read_split(step.folders, split, incomplete=True, left_out=step.left_out)
+            read_split(folders, split, incomplete=True, left_out=left_out)
+    read_splits(chain.calibrate_on)  # as it is made ready for use, the test split is listed, too
 
 
 def _reproduce(chain: Chain, run_dir: Path, output: Path) -> int:

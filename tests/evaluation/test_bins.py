@@ -75,6 +75,25 @@ def test_scores_of_labels_of_every_kind():
     assert "no genders scored" in ages and "gender accuracy" not in ages
 
 
+def assert_groups_add_up(tables, scores):
+    """Each measure of all ranges is the mean over the groups, weighted by their counts."""
+    for measure in ("age_bin_accuracy", "age_bin_one_off"):
+        for name in ("age_range", "race"):
+            groups = tables[name].dropna(subset=measure)
+            parts = (groups[measure] * groups["age_range_count"]).sum()
+            assert parts == pytest.approx(scores[measure] * scores["age_range_count"]), name
+
+
+def test_a_group_is_judged_among_the_ranges_of_the_whole_split():
+    frame = ranges((0, 2), (3, 9), (10, 19), (20, 29), (30, 39), race=[*"ABABA"])
+    train = ranges((20, 29), (20, 29))  # as in a folder that is nearly all test split
+    answers = {"age_years": np.array([5.0, 12, 14, 33, 21])}
+    scores, tables = score(frame, answers, train), by_group(frame, answers, train)
+    assert scores["age_bin_accuracy"] == 0.2
+    assert tables["age_range"]["age_bin_accuracy"].tolist() == [0, 0, 1, 0, 0]
+    assert_groups_add_up(tables, scores)
+
+
 def test_groups_by_range_race_and_both():
     frame = ranges((20, 29), (3, 9), (20, 20), (70, 100), race=["Black", "White", "", "Black"])
     groups = groups_of(frame)
@@ -89,5 +108,6 @@ def test_groups_by_range_race_and_both():
     assert tables["age_range"]["age_bin_accuracy"].tolist() == [0, 1, 0]
     shown = group_table(tables["race"])
     assert shown.loc["Black", "age in the labelled range"] == "50.0%"
+    assert_groups_add_up(tables, score(frame, answers, frame))
     of_folder = group_table(tables["gender"])
     assert of_folder.loc["male", "mean age error, years"] == "–"  # no exact age among them

@@ -123,6 +123,34 @@ def test_listed_faces_neither_score_nor_calibrate(tmp_path):
     assert metrics["age_interval"]["count"] == 10
 
 
+def test_constant_answers_come_from_another_folders_train_split(tmp_path):
+    judged = write_prepared(tmp_path / "judged", {"val": 12, "test": 7}, image_size=16)
+    large = write_prepared(tmp_path / "large", {"train": 9}, image_size=16)
+    for folder, split, first_year in ((judged, "test", 20), (large, "train", 30)):
+        path = folder / f"{split}.csv"
+        table = pd.read_csv(path).assign(age=None, age_low=first_year, age_high=first_year + 9)
+        table.loc[0, ["age_low", "age_high"]] = (40, 49)
+        table.to_csv(path, index=False)
+    save_distribution_network(tmp_path / "model.keras")
+    arguments = (tmp_path / "model.keras", judged, "--output_dir", tmp_path / "out")
+    assert_one_line(ran(command.main, *arguments), "no train split")
+    done = ran(command.main, *arguments, "--constants_from", large)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["train_count"] == 9
+    # Always 30–39: never right, and always in the next range.
+    assert (metrics["majority_bin_accuracy"], metrics["majority_bin_one_off"]) == (0, 1)
+    (row,) = pd.read_csv(tmp_path / "out" / "results.csv").to_dict("records")
+    assert (row["data"], row["constants_from"]) == (str(judged), str(large))
+    assert_one_line(
+        ran(command.main, *arguments, "--constants_from", tmp_path / "none"),
+        f"no train split: {tmp_path / 'none'}/train.csv does not exist",
+    )
+    two = (tmp_path / "model.keras", judged, large, "--output_dir", tmp_path / "two")
+    assert_one_line(ran(command.main, *two, "--constants_from", large), "serves one prepared")
+    assert not (tmp_path / "two").exists()
+
+
 def test_an_image_of_another_size_is_fitted_to_the_network(prepared_dir, tmp_path):
     larger = write_prepared(tmp_path, {"test": 3}, image_size=40)
     frame = read_split([prepared_dir, larger], "test")

@@ -245,7 +245,28 @@ def test_a_folder_that_is_not_prepared_is_said_before_anything(tmp_path, content
     monkeypatch.setattr(command, "start_tensorflow", lambda **_: pytest.fail("too late"))
     (tmp_path / "b/val.csv").unlink()
     path = written(tmp_path, content)
-    assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "b holds no val.csv")
+    assert_one_line(ran(main, path, "--run_dir", "r", "--output", "o"), "no val split: ")
+
+
+@pytest.mark.parametrize("name", ["start_from", "teacher"])
+def test_a_network_that_is_not_there_is_said_before_anything(tmp_path, content, monkeypatch, name):
+    monkeypatch.setattr(command, "start_tensorflow", lambda **_: pytest.fail("too late"))
+    content["steps"][1] |= {"start_from": "step 1", name: "the step befor"}
+    done = ran(main, written(tmp_path, content), "--run_dir", "r", "--output", "o")
+    assert_one_line(done, f"step 2: {name}: 'the step befor' is no file")
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_damaged_table_of_a_later_step_is_said_before_anything(
+    tmp_path, content, monkeypatch, split
+):
+    monkeypatch.setattr(command, "start_tensorflow", lambda **_: pytest.fail("too late"))
+    write_prepared(tmp_path / "a", {"test": 3})
+    write_prepared(tmp_path / "b", {"test": 3})
+    table = tmp_path / f"b/{split}.csv"
+    table.write_text(table.read_text().replace(",gender", ",sex", 1))
+    done = ran(main, written(tmp_path, content), "--run_dir", "r", "--output", "o")
+    assert_one_line(done, f"{table} lacks the column gender")
 
 
 def test_a_list_that_cannot_be_used_is_said_before_anything(tmp_path, content, monkeypatch):
