@@ -29,7 +29,7 @@ from imdb_wiki.datasets.dataset import Dataset, Table
 from imdb_wiki.labels import GENDER_NAMES
 
 
-def read_rows(photos, db_path):
+def read_rows(photos, options):
     table = pd.DataFrame({"source": photos.all_names()})
     parts = table["source"].str.extract(r"^(?P<gender>[a-z]+)-(?P<age>[0-9]+)")
     table["age"] = parts["age"].astype(float)
