@@ -23,7 +23,7 @@ from tests.prepared import write_prepared
 from tests.shared import LEAST_COMPACT, SMALL, assert_one_line, files_of_at_most, ran
 
 SIDE = 32
-CARD = {"name": "tiny", "framing": {"box": "chip"}}
+DESCRIPTION = {"name": "tiny", "framing": {"box": "chip"}}
 KINDS = [("litert", None), ("onnx", None), ("litert", "int8"), ("onnx", "int8")]
 SUFFIXES = (".tflite", ".onnx")
 
@@ -37,7 +37,7 @@ def write_tiny_model(path: Path) -> Path:
     kernel, bias = network.get_layer("gender").get_weights()
     network.get_layer("gender").set_weights([kernel, bias + np.array([0, 3])])
     save_model(network, path)
-    path.with_suffix(".json").write_text(json.dumps(CARD), encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(DESCRIPTION), encoding="utf-8")
     return path
 
 
@@ -135,9 +135,9 @@ def test_images_of_another_shape_are_refused(exports):
             model(np.zeros(shape, "uint8"))
 
 
-def test_the_card_goes_along(exports):
+def test_the_description_goes_along(exports):
     for path in exports.values():
-        assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == CARD
+        assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == DESCRIPTION
 
 
 def test_nothing_is_left_behind(exports, model_path):
@@ -298,10 +298,10 @@ def test_an_export_that_differs_is_not_kept(
     assert output.read_bytes() == older
 
 
-def test_another_models_card_is_not_left_beside_an_export(model_path, tmp_path):
+def test_another_models_description_is_not_left_beside_an_export(model_path, tmp_path):
     bare = tmp_path / "bare.keras"
     bare.write_bytes(model_path.read_bytes())
-    (tmp_path / "other.json").write_text(json.dumps(CARD))
+    (tmp_path / "other.json").write_text(json.dumps(DESCRIPTION))
     done = ran(command.main, bare, "--to", "onnx", "--output", tmp_path / "other.onnx")
     assert_one_line(done, "other.json exists and would be used for the export")
 

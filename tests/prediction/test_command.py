@@ -579,7 +579,9 @@ def test_a_model_that_is_none_ends_with_one_line(
     assert "model.keras" in error
 
 
-def test_a_model_without_card_needs_a_margin_or_crops(run, refused, portrait, tmp_path, model_path):
+def test_a_model_without_description_needs_a_margin_or_crops(
+    run, refused, portrait, tmp_path, model_path
+):
     portrait.save(tmp_path / "a.png")
     bare = tmp_path / "bare.keras"
     bare.write_bytes(model_path.read_bytes())
