@@ -51,7 +51,8 @@ format: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/dev: requirements-dev.txt .venv/main
+# requirements-dev.txt includes the other files, whose pins change, too; but not these two.
+.venv/dev: .venv/main $(filter-out %-cleanlab.txt %-mutants.txt,$(wildcard requirements*.txt))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 

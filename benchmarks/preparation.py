@@ -20,8 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -40,7 +42,8 @@ from imdb_wiki.images.pixels import decode, encode, square
 from imdb_wiki.images.reading import read_bytes
 from imdb_wiki.labels import age_in_years
 from imdb_wiki.parallel import in_chunks, run_parallel
-from imdb_wiki.preparation.crops import Job, make_crops
+from imdb_wiki.preparation import crops
+from imdb_wiki.preparation.crops import Job, Outcome, make_crops
 from imdb_wiki.preparation.photos import open_photos
 from imdb_wiki.preparation.rules import first_broken_rule
 from imdb_wiki.preparation.settings import Settings
@@ -50,6 +53,7 @@ from imdb_wiki.preparation.workers import PHOTOS_PER_CHUNK
 SIZE, QUALITY = 200, 95  # the preparation's defaults
 MIN_SCORE = 1.0
 SETTINGS = Settings(output_dir=Path("prepared"), min_score=MIN_SCORE)  # for the rules
+WITHOUT_HASHES = "this, without hashes"
 FEW_ROWS = 5_000
 PLAIN_PHOTOS = 5_000  # of the archive: the plain way's seconds for all are computed from these
 METADATA_ROWS = (5_000, 50_000, 460_723)  # the last is IMDB's
@@ -67,13 +71,23 @@ def plain_images(paths: list[str], out: Path, interpolation: int) -> None:
 
 
 def our_images(
-    paths: list[str], out: Path, workers: int, photos_per_chunk: int = PHOTOS_PER_CHUNK
+    paths: list[str],
+    out: Path,
+    workers: int,
+    photos_per_chunk: int = PHOTOS_PER_CHUNK,
+    make: Callable[..., list[Outcome]] = make_crops,
 ) -> None:
     """The preparation's own crops step."""
     jobs = (Job(number, path, f"{number}.jpg") for number, path in enumerate(paths))
-    work = partial(make_crops, folder=out, size=SIZE, jpeg_quality=QUALITY)
+    work = partial(make, folder=out, size=SIZE, jpeg_quality=QUALITY)
     for _ in run_parallel(work, in_chunks(jobs, photos_per_chunk), workers):
         pass
+
+
+def crops_without_hashes(jobs: list[Job], **settings) -> list[Outcome]:
+    """`make_crops` without the pictures' hashes, which the limit does not compute either."""
+    with patch.object(crops, "perceptual_hashes", lambda jpegs: np.zeros(len(list(jpegs)))):
+        return make_crops(jobs, **settings)
 
 
 def codec_seconds(paths: list[str]) -> float:
@@ -156,12 +170,15 @@ def plain_seconds_each(archive: Path, folder: Path) -> float:
 
 
 def compare_images(mat_path: Path, limit: int | None, rounds: int, workers: int) -> dict:
-    """Images a second of the plain way, of this and of the limit."""
+    """Images a second of the plain way, of this with and without hashes, and of the limit."""
     paths = passing_photos(mat_path, mat_path.parent)[:limit]
     ways = {
         "plain, area interpolation": lambda: timed(plain_images, paths, cv2.INTER_AREA),
         "plain, bilinear": lambda: timed(plain_images, paths, cv2.INTER_LINEAR),
         "this": lambda: timed(our_images, paths, workers),
+        WITHOUT_HASHES: lambda: timed(
+            our_images, paths, workers, PHOTOS_PER_CHUNK, crops_without_hashes
+        ),
         "limit: decode and encode only": lambda: limit_seconds(paths, workers),
         "start-up of the workers": lambda: timed(our_images, paths[:workers], workers, 1),
     }
@@ -171,17 +188,19 @@ def compare_images(mat_path: Path, limit: int | None, rounds: int, workers: int)
             seconds[name].append(way())
     median = {name: statistics.median(values) for name, values in seconds.items()}
     start_up = median.pop("start-up of the workers")
-    median["this"] -= start_up  # shown apart
+    for name in ("this", WITHOUT_HASHES):
+        median[name] -= start_up  # shown apart
     rates = {name: len(paths) / value for name, value in median.items()}
     print(f"{len(paths):,} photos, {workers} processes, medians of {rounds} rounds")
     for name, rate in rates.items():
         print(f"  {name:<32}{rate:>8,.0f} images a second")
     print(f"  {'start-up of the workers':<32}{start_up:>8.2f} seconds")
-    ours = rates["this"]
+    ours, limit_rate = rates["this"], rates["limit: decode and encode only"]
     print(
         f"  this is {ours / rates['plain, area interpolation']:.2f} times the plain way, "
         f"{ours / rates['plain, bilinear']:.2f} times the plain way with bilinear interpolation, "
-        f"{ours / rates['limit: decode and encode only']:.2f} of the limit"
+        f"{ours / limit_rate:.2f} of the limit; "
+        f"without hashes {rates[WITHOUT_HASHES] / limit_rate:.2f} of the limit"
     )
     return {"images_per_second": rates, "start_up_seconds": start_up}
 

@@ -3,7 +3,6 @@
 import csv
 import importlib
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from imdb_wiki.datasets.dataset import Dataset, Table
 from imdb_wiki.labels import GENDER_NAMES
 
 
-def read_rows(photos, db_path):
+def read_rows(photos, options):
     table = pd.DataFrame({"source": photos.all_names()})
     parts = table["source"].str.extract(r"^(?P<gender>[a-z]+)-(?P<age>[0-9]+)")
     table["age"] = parts["age"].astype(float)
@@ -109,23 +108,12 @@ def test_a_data_set_a_rule_and_a_network_are_one_file_each(extended):
     assert (extended / "run" / "model.keras").is_file()
 
 
-@pytest.mark.parametrize(
-    ("text", "homes"),
-    [
-        (r"^_?MAX_IMAGE_SIDE = ", ["options.py"]),
-        (r"65_536", ["command.py", "networks/two_branch.py"]),  # of a batch; filters of a layer
-        (r"\b60_000_000", ["prediction/limits.py"]),
-        (r"SEARCHES_PER_SECOND = |default=8,", ["prediction/limits.py"]),
-        (r'b"Matplotlib"', ["files.py"]),
-        (r'(?<!=)"crop"|"report\.json"', ["layout.py"]),  # not the unit="crop" of a progress bar
-        (r'"\.jpeg"', ["images/names.py"]),
-    ],
-)
-def test_what_several_rooms_share_is_written_once(text, homes):
-    package = REPOSITORY / "imdb_wiki"
-    paths = [*package.glob("**/*.py"), *REPOSITORY.glob("*.py")]
-    found = [p for p in paths if re.search(text, p.read_text("utf-8"), re.MULTILINE)]
-    assert sorted(found) == [package / home for home in homes]
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+def test_a_batch_has_the_same_bounds_in_every_command(name):
+    main = importlib.import_module(COMMANDS[name].module).main
+    for wrong in ("0", "65537"):
+        done = ran(main, "--batch_size", wrong)
+        assert_one_line(done, f"--batch_size: {wrong} is not from 1 to 65536")
 
 
 def test_two_files_cannot_define_one_name(tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def export(
         OSError: There is no room; the error names the file or folder.
     """
     output = output or default_output(model_path, to, quantize)
-    card = look_first(model_path, to, prepared_dir, quantize, output)
+    description = look_first(model_path, to, prepared_dir, quantize, output)
     model = load_model(model_path)
     height, width = model.input_shape[1:3]
     if height != width:
@@ -85,8 +85,8 @@ def export(
         if not check.passed:
             raise InputError(f"{output} was not kept: {check.text}")
         written = {output: unchecked.read_bytes()}
-    if card is not None:
-        written[output.with_suffix(".json")] = card
+    if description is not None:
+        written[output.with_suffix(".json")] = description
     write_together(written)
     return output, check.text
 
@@ -112,18 +112,18 @@ def look_first(
             if not path.is_file():
                 raise FileNotFoundError(f"no {split} split: {path} does not exist")
     refuse_foreign(output, EXPORT_KIND)
-    card, carried = find_description(model_path), output.with_suffix(".json")
-    if card is None:
+    description_path, carried = find_description(model_path), output.with_suffix(".json")
+    if description_path is None:
         if carried.exists():
             raise InputError(
                 f"{carried} exists and would be used for the export, but {model_path} has no "
                 ".json: give --output another name, or move it"
             )
         return None
-    if card.resolve() == carried.resolve():
+    if description_path.resolve() == carried.resolve():
         return None
     refuse_foreign(carried, DESCRIPTION_KIND)
-    return card.read_bytes()
+    return description_path.read_bytes()
 
 
 def default_output(model_path: Path, to: str, quantize: str | None = None) -> Path:

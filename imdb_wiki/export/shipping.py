@@ -67,9 +67,11 @@ def ship(run_dir: Path, prepared_dirs: list[str], output: Path, coverage: float 
         raise InputError(f"{model_path} answers no age_distribution")
     refuse_nan(model.predict_on_batch(np.zeros((1, *model.input_shape[1:]))), model_path)
     frames = read_splits(prepared_dirs)
-    card, files = model_files(model, recipe, frames, frames["val"], output, coverage=coverage)
+    description, files = model_files(
+        model, recipe, frames, frames["val"], output, coverage=coverage
+    )
     write_together(files)
-    return card
+    return description
 
 
 def model_files(
@@ -110,7 +112,7 @@ def model_files(
     interval = None  # without ages there is none
     if "age" in tasks_of(model):
         interval = calibrate_on_validation(model, val_frame, coverage=coverage)
-    card = {
+    description = {
         "name": output.name,
         "network": model.name,
         "tasks": list(tasks_of(model)),
@@ -126,10 +128,10 @@ def model_files(
     older = list_beside(start_from) if start_from else None
     weights, description_path, list_path = model_paths(output)
     output.parent.mkdir(parents=True, exist_ok=True)  # Keras writes a draft there
-    return card, {
+    return description, {
         weights: model_bytes(model, weights),
         list_path: split_list_text(frames, older),
-        description_path: json.dumps(card, indent=1, allow_nan=False) + "\n",
+        description_path: json.dumps(description, indent=1, allow_nan=False) + "\n",
     }
 
 
@@ -223,9 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
     output = without_ending(options.output)
     _look_first(options.run_dir, options.prepared_dirs, output)
     start_tensorflow()
-    card = ship(options.run_dir, options.prepared_dirs, output)
-    interval = card["age_interval"]
-    text = f"{output}.keras, .json and _split.json: {card['parameters']:,} parameters; "
+    description = ship(options.run_dir, options.prepared_dirs, output)
+    interval = description["age_interval"]
+    text = f"{output}.keras, .json and _split.json: {description['parameters']:,} parameters; "
     if interval:
         text += (
             f"{interval['coverage']:.0%} intervals reach {interval['factor']:.2f} times the spread "

@@ -79,8 +79,9 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
     if not path.is_file():
         raise FileNotFoundError(f"no such model: {path}")
     description_path = find_description(path)
-    card = read_description(description_path) if description_path else None  # before the slow part
-    if card and margin is not None:
+    # Before the model, which takes seconds to load.
+    description = read_description(description_path) if description_path else None
+    if description and margin is not None:
         raise InputError(f"{description_path} says the margin already, it cannot be given again")
     if path.suffix.lower() in EXPORTED_SUFFIXES:
         plain_answer = load_exported(path)
@@ -93,14 +94,14 @@ def load_predictor(path: str | Path, margin: float | None = None) -> Predictor:
         refuse_nan(answers, path)
         return answers
 
-    if card is None:
+    if description is None:
         framing = None if margin is None else Framing(margin=margin)
         return Predictor(answer, image_size, framing)
-    if card.image_size not in (None, image_size):
+    if description.image_size not in (None, image_size):
         raise InputError(
-            f"{description_path}: image_size is {card.image_size}, {path} takes {image_size}"
+            f"{description_path}: image_size is {description.image_size}, {path} takes {image_size}"
         )
-    return Predictor(answer, image_size, card.framing, card.age_interval)
+    return Predictor(answer, image_size, description.framing, description.age_interval)
 
 
 def _load_keras(path: Path) -> tuple[Callable, int]:

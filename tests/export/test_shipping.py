@@ -42,13 +42,13 @@ def trained(prepared_dir, tmp_path) -> Path:
 def test_a_shipped_network_brings_what_its_user_must_know(prepared_dir, trained, tmp_path):
     network = keras.saving.load_model(trained / "model.keras")
     output = tmp_path / "models" / "small"
-    card = ship(trained, [prepared_dir], output, coverage=0.5)
-    assert json.loads(output.with_suffix(".json").read_text()) == card
-    assert card["framing"]["padding"] == "edge"
-    assert card["image_size"] == 48
-    assert card["training"] == {"data": ["faces"], "seed": 7}
-    assert card["age_interval"]["count"] == 8
-    assert str(tmp_path) not in json.dumps(card)  # no path of this machine
+    description = ship(trained, [prepared_dir], output, coverage=0.5)
+    assert json.loads(output.with_suffix(".json").read_text()) == description
+    assert description["framing"]["padding"] == "edge"
+    assert description["image_size"] == 48
+    assert description["training"] == {"data": ["faces"], "seed": 7}
+    assert description["age_interval"]["count"] == 8
+    assert str(tmp_path) not in json.dumps(description)  # no path of this machine
     listed = read_split_list(tmp_path / "models/small_split.json")
     for split in ("val", "test"):
         assert listed[split] == set(listed_name_digests(read_split(prepared_dir, split)["source"]))

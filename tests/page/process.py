@@ -146,3 +146,11 @@ def send(tab, path: Path) -> str:
     tab.set_input_files("#photo input[type=file]", path)
     tab.wait_for_selector("#said .sentence, #said .faces", timeout=60_000)
     return tab.inner_text("#said")
+
+
+def chunked(data: bytes):
+    """An upload whose length is not told beforehand."""
+    yield b'--m\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    for start in range(0, len(data), 100_000):
+        yield data[start : start + 100_000]
+    yield b"\r\n--m--\r\n"

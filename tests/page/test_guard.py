@@ -1,29 +1,23 @@
 """What the page gives away, and to whom: a real server, plain HTTP and a real browser."""
 
-import asyncio
-import contextlib
-import http.server
 import io
 import json
 import os
 import signal
 import socket
-import threading
 from pathlib import Path
 from urllib.parse import quote
 
 import gradio
 import pytest
 from PIL import Image
-from starlette.requests import ClientDisconnect, Request
 
 from imdb_wiki.page import uploads as demo_uploads
 from imdb_wiki.page.guard import READ_FOLDERS
 from imdb_wiki.page.hosts import known_hosts
-from imdb_wiki.page.senders import RefusedError
-from imdb_wiki.page.uploads import Uploads
 from tests.browser import opened_browser, wait_until
-from tests.page.process import API, KEPT_SECONDS, running_page, send
+from tests.page.foreign import ATTACK, foreign_page
+from tests.page.process import API, KEPT_SECONDS, chunked, running_page, send
 from tests.shared import status_of_request
 
 GONE = "This photo is no longer here. Please send it again."
@@ -277,14 +271,6 @@ def test_the_page_tells_nothing_of_its_machine(page):
     assert "server" not in page.ask("GET", "/").headers
 
 
-def chunked(data: bytes):
-    """An upload whose length is not told beforehand."""
-    yield b'--m\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
-    for start in range(0, len(data), 100_000):
-        yield data[start : start + 100_000]
-    yield b"\r\n--m--\r\n"
-
-
 def test_all_photos_together_have_a_limit_and_their_room_returns(page):
     assert wait_until(lambda: page.held_mb() == 0, 4 * KEPT_SECONDS)
     form = "multipart/form-data; boundary=m"
@@ -323,120 +309,6 @@ def test_an_upload_that_breaks_off_leaves_nothing(page):
             assert wait_until(lambda: page.held_mb() > 3, 20)
         assert wait_until(lambda: page.held_mb() == 0, 20)
     assert page.upload(bytes(5_000_000)).status == 200
-
-
-def form_request(messages: list[dict], **headers: str) -> Request:
-    """A request whose body comes in these messages; after them, nothing comes."""
-    named = {"content-type": "multipart/form-data; boundary=m"} | headers
-
-    async def receive():
-        if not messages:
-            await asyncio.sleep(60)
-        return messages.pop(0)
-
-    raw = [(name.encode(), value.encode()) for name, value in named.items()]
-    return Request({"type": "http", "method": "POST", "headers": raw}, receive)
-
-
-def test_an_upload_that_stands_still_is_given_up(monkeypatch):
-    monkeypatch.setattr(demo_uploads, "STALL_SECONDS", 0.1)
-    uploads = Uploads(60, 1000)
-    head = next(chunked(b""))
-    request = form_request([{"type": "http.request", "body": head + bytes(500), "more_body": True}])
-    with pytest.raises(ClientDisconnect):
-        asyncio.run(uploads.receive(request, ""))
-    assert uploads._bytes == 0
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"", b"x", b"--m--\r\n"),
-        b'--m\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--m--\r\n',
-        b"".join([*list(chunked(b"1"))[:-1], b"\r\n", *chunked(b"2")]),
-    ],
-)
-def test_a_form_without_exactly_one_file_is_refused_and_takes_no_room(body):
-    uploads = Uploads(60, 1000)
-    request = form_request([{"type": "http.request", "body": body, "more_body": False}])
-    with pytest.raises(RefusedError) as refused:
-        asyncio.run(uploads.receive(request, ""))
-    assert refused.value.status == 400
-    assert uploads._bytes == 0
-
-
-def test_a_full_memory_folder_is_said_in_a_sentence(monkeypatch):
-    def full(*_arguments, **_options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", full)
-    request = form_request(
-        [{"type": "http.request", "body": b"".join(chunked(b"1")), "more_body": False}]
-    )
-    with pytest.raises(RefusedError, match="Too many photos"):
-        asyncio.run(Uploads(60, 1000).receive(request, ""))
-
-
-def test_a_photo_stays_while_it_waits_for_its_answer():
-    uploads = Uploads(0, 1000)
-    body = {"type": "http.request", "body": b"".join(chunked(b"photo")), "more_body": False}
-    name = asyncio.run(uploads.receive(form_request([body]), "me"))
-    uploads.sweep([name])
-    assert uploads.answer(name, lambda upload: upload.read()) == b"photo"
-    uploads.sweep([])
-    assert uploads.find(name, "me") is None
-    assert uploads.answer(name, lambda upload: upload) is None
-    assert uploads._bytes == 0
-
-
-@contextlib.contextmanager
-def foreign_page(text: str):
-    """Another server on this machine, with one page; gives its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{other.server_address[1]}"
-        other.shutdown()
-
-
-ATTACK = """
-async address => {
-    const form = () => { const f = new FormData();
-        f.append("files", new File([new Uint8Array(2000000)], "a.png")); return f; };
-    const tried = async (path, options) => {
-        try { const r = await fetch(address + path, options); return r.type + r.status; }
-        catch (error) { return "refused"; }
-    };
-    const loaded = (name, set) => new Promise(done => { const e = document.createElement(name);
-        e.onload = () => done("loaded"); e.onerror = () => done("refused"); set(e);
-        document.body.append(e); setTimeout(() => done("refused"), 3000); });
-    const api = "/gradio_api/";
-    return {
-        read: await tried("/config"),
-        credentials: await tried("/config", {credentials: "include"}),
-        upload: await tried(api + "upload", {method: "POST", body: form()}),
-        blind: await tried(api + "upload", {method: "POST", body: form(), mode: "no-cors"}),
-        question: await tried(api + "call/answer", {method: "POST", body: '{"data":[null]}',
-            headers: {"Content-Type": "application/json"}}),
-        script: await loaded("script", e => e.src = address + "/static/js/iframeResizer.contentWindow.min.js"),
-        picture: await loaded("img", e => e.src = address + "/favicon.ico"),
-        stream: await new Promise(done => { const s = new EventSource(address + api + "heartbeat/x");
-            s.onmessage = () => done("loaded"); s.onerror = () => done("refused"); }),
-        socket: await new Promise(done => { const s = new WebSocket(address.replace("http", "ws") + "/");
-            s.onopen = () => done("loaded"); s.onerror = () => done("refused"); }),
-    };
-}
-"""  # noqa: E501 - JavaScript
 
 
 def test_browser_a_foreign_page_gets_nothing_and_the_own_one_works(page, tmp_path):

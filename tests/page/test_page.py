@@ -165,13 +165,13 @@ def test_where_it_cannot_listen_is_said_in_one_line(kind, monkeypatch):
         assert_one_line(ran(demo.main, "--host", host, "--port", port), f"error: --host {host}")
 
 
-@pytest.mark.parametrize("kind", ["missing", "no model", "no card"])
+@pytest.mark.parametrize("kind", ["missing", "no model", "no description"])
 def test_a_model_that_cannot_be_used_ends_with_one_line(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     path = tmp_path / "model.keras"
     if kind == "no model":
         path.write_text("no model")
-    if kind == "no card":
+    if kind == "no description":
         save_model(compact_cnn(32, **ONE_BLOCK), path)
     assert_one_line(ran(demo.main, "--model", path), str(path))
 

@@ -4,6 +4,7 @@ No drawing of a face would be found by the detector, and the real network's answ
 value: here the red person is 30 years and female, the blue one 60 years and male.
 """
 
+import csv
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ import imdb_wiki_predict
 from imdb_wiki.faces.detection import Box, Detection
 from imdb_wiki.faces.framing import Chip, Framing
 from imdb_wiki.prediction import answering, faces
+from imdb_wiki.prediction.video_output import VIDEO_COLUMNS
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 SIZE = 320, 240
@@ -58,6 +60,39 @@ def read_film(path: Path) -> tuple[list[np.ndarray], float]:
         if not is_read:
             return images, fps
         images.append(image[..., ::-1])
+
+
+class Capture:
+    """Stands for OpenCV's: pictures and the times that it says of them, in milliseconds."""
+
+    def __init__(self, images, times=(), fps=25.0, count=0):
+        self.images, self.times = iter(images), iter(times)
+        self.facts = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
+        self.released = False
+
+    def isOpened(self):
+        return True
+
+    def read(self):
+        image = next(self.images, None)
+        if isinstance(image, Exception):
+            raise image
+        self.facts[cv2.CAP_PROP_POS_MSEC] = next(self.times, 0.0)
+        return image is not None, image
+
+    def get(self, name):
+        return self.facts.get(name, 0.0)
+
+    def release(self):
+        self.released = True
+
+
+def rows_of(path: str | Path, columns: Iterable[str] = VIDEO_COLUMNS) -> list[dict[str, str]]:
+    """The rows of a table of answers, which has these columns."""
+    with Path(path).open(newline="") as file:
+        rows = csv.DictReader(file)
+        assert rows.fieldnames == list(columns)
+        return list(rows)
 
 
 def find_squares(image: np.ndarray) -> list[Detection]:

@@ -197,34 +197,34 @@ def test_the_astronauts_chip_shows_what_utkfaces_chips_show(astronaut):
     assert shares == pytest.approx(np.array([(0.3, 0.3), (0.7, 0.3), (0.5, 0.7)]), abs=0.06)
 
 
-def test_a_card_is_found_beside_a_model_and_its_exports(tmp_path):
-    card = write_description(tmp_path / "compact.json")
+def test_a_description_is_found_beside_a_model_and_its_exports(tmp_path):
+    description = write_description(tmp_path / "compact.json")
     for name in ("compact.keras", "compact.tflite", "compact-int8.tflite", "compact-int8.onnx"):
-        assert find_description(tmp_path / name) == card
+        assert find_description(tmp_path / name) == description
     other = write_description(tmp_path / "compact-int8.json")
     assert find_description(tmp_path / "compact-int8.tflite") == other
-    assert find_description(tmp_path / "compact.onnx") == card
+    assert find_description(tmp_path / "compact.onnx") == description
 
 
 @pytest.mark.parametrize(
     "name",
     ["compact.v2.keras", "compact-2.keras", "compact_2.onnx", "compact-int8.keras", "c.keras"],
 )
-def test_another_models_card_is_not_taken(tmp_path, name):
+def test_another_models_description_is_not_taken(tmp_path, name):
     write_description(tmp_path / "compact.json")
     assert find_description(tmp_path / name) is None
     own = write_description(tmp_path / f"{name.rpartition('.')[0]}.json")
     assert find_description(tmp_path / name) == own
 
 
-def test_a_card_gives_framing_and_constants(tmp_path):
+def test_a_description_gives_framing_and_constants(tmp_path):
     words = DESCRIPTION["framing"] | {"margin": 0.4, "padding": "black"}
-    card = read_description(
+    description = read_description(
         write_description(tmp_path / "a.json", framing=words, colour_order="BGR")
     )
-    assert card.framing == Framing("chip", 0.4, "black", "BGR", "area")
-    assert card.image_size == 32
-    assert card.age_interval["factor"] == 2.0
+    assert description.framing == Framing("chip", 0.4, "black", "BGR", "area")
+    assert description.image_size == 32
+    assert description.age_interval["factor"] == 2.0
     assert (
         read_description(write_description(tmp_path / "b.json", age_interval=...)).age_interval
         is None
@@ -256,7 +256,7 @@ def test_a_card_gives_framing_and_constants(tmp_path):
         ),
     ],
 )
-def test_a_card_that_is_not_understood_is_refused(tmp_path, changes, said):
+def test_a_description_that_is_not_understood_is_refused(tmp_path, changes, said):
     with pytest.raises(InputError, match=rf"compact\.json.*{said}"):
         read_description(write_description(tmp_path / "compact.json", **changes))
 
@@ -269,7 +269,7 @@ def test_a_card_that_is_not_understood_is_refused(tmp_path, changes, said):
     ],
     ids=lambda content: f"{content[:5]!r} {len(content)}",
 )
-def test_a_card_that_is_no_json_object_is_refused(tmp_path, content):
+def test_a_description_that_is_no_json_object_is_refused(tmp_path, content):
     (tmp_path / "compact.json").write_bytes(content)
     with pytest.raises(InputError, match=r"compact\.json") as error:
         read_description(tmp_path / "compact.json")
@@ -294,7 +294,7 @@ def model_path(saved_network, tmp_path):
     return Path(shutil.copy(saved_network, tmp_path))
 
 
-def test_a_keras_model_is_loaded_with_its_card(model_path, network):
+def test_a_keras_model_is_loaded_with_its_description(model_path, network):
     write_description(model_path.with_suffix(".json"))
     model = load_predictor(model_path)
     assert model.image_size == 32
@@ -310,12 +310,12 @@ def test_a_keras_model_is_loaded_with_its_card(model_path, network):
         load_predictor(model_path, margin=0.1)
 
 
-def test_a_keras_model_without_card_takes_a_margin(model_path):
+def test_a_keras_model_without_description_takes_a_margin(model_path):
     assert load_predictor(model_path).framing is None
     assert load_predictor(model_path, 0.45).framing == Framing(margin=0.45)
 
 
-def test_a_card_of_another_size_is_refused(model_path):
+def test_a_description_of_another_size_is_refused(model_path):
     write_description(model_path.with_suffix(".json"), image_size=96)
     with pytest.raises(InputError, match=r"image_size is 96, .* takes 32"):
         load_predictor(model_path)

@@ -8,32 +8,7 @@ import pytest
 
 from imdb_wiki.prediction import footage
 from imdb_wiki.prediction.footage import UnreadableVideoError, open_camera, open_video
-from tests.prediction.films import BLUE, RED, film, find_squares, frame, walk
-
-
-class Capture:
-    """Stands for OpenCV's: pictures and the times that it says of them, in milliseconds."""
-
-    def __init__(self, images, times=(), fps=25.0, count=0):
-        self.images, self.times = iter(images), iter(times)
-        self.facts = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
-        self.released = False
-
-    def isOpened(self):
-        return True
-
-    def read(self):
-        image = next(self.images, None)
-        if isinstance(image, Exception):
-            raise image
-        self.facts[cv2.CAP_PROP_POS_MSEC] = next(self.times, 0.0)
-        return image is not None, image
-
-    def get(self, name):
-        return self.facts.get(name, 0.0)
-
-    def release(self):
-        self.released = True
+from tests.prediction.films import BLUE, RED, Capture, film, find_squares, frame, walk
 
 
 def times_of(video, **limits):

@@ -1,81 +1,36 @@
+"""The command on videos: what it answers, draws and writes."""
+
 import csv
 import io
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-import imdb_wiki_predict
 from imdb_wiki.faces import detection
 from imdb_wiki.models.intervals import age_interval
-from imdb_wiki.prediction import answering, drawn_video, faces, footage
+from imdb_wiki.prediction import drawn_video, faces
 from imdb_wiki.prediction.output import COLUMNS
 from imdb_wiki.prediction.video_output import VIDEO_COLUMNS
-from tests.conftest import REPOSITORY
 from tests.prediction import films
-from tests.prediction.films import BLUE, RED, film, find_squares, frame, read_film, walk
-from tests.prediction.test_footage import Capture
-from tests.shared import assert_one_line, ended, files_of_at_most, ran
-
-
-@pytest.fixture(autouse=True)
-def coloured_squares_are_faces(monkeypatch):
-    films.put_in(monkeypatch.setattr)
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Runs the command in an empty folder; returns exit code, lines of output and of errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        done = ran(imdb_wiki_predict.main, *arguments)
-        return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
-
-    return run
+from tests.prediction.films import (
+    BLUE,
+    RED,
+    film,
+    find_squares,
+    frame,
+    read_film,
+    rows_of,
+    walk,
+)
+from tests.shared import files_of_at_most
 
 
 @pytest.fixture
-def refused(tmp_path, monkeypatch):
-    """Runs the command on wrong input, of which nothing is answered; returns its line."""
-    monkeypatch.chdir(tmp_path)
-
-    def refused(*arguments):
-        done = ran(imdb_wiki_predict.main, *arguments)
-        assert done.stdout == ""
-        return assert_one_line(done)
-
-    return refused
-
-
-@pytest.fixture
-def camera(monkeypatch):
-    """Puts in a camera that gives these pictures, 20 a second by its own clock."""
-    video_capture = cv2.VideoCapture
-
-    def put_in(images):
-        clock = iter(k / 20 for k in range(10**9))
-        monkeypatch.setattr(footage.time, "monotonic", lambda: next(clock))
-        capture = Capture(images)
-        monkeypatch.setattr(
-            cv2, "VideoCapture", lambda *of: capture if of == (0,) else video_capture(*of)
-        )
-        return capture
-
-    return put_in
-
-
-def rows_of(path, columns=VIDEO_COLUMNS):
-    with Path(path).open(newline="") as file:
-        rows = csv.DictReader(file)
-        assert rows.fieldnames == list(columns)
-        return list(rows)
+def predicted(predicted_on_films):
+    return predicted_on_films
 
 
 def test_each_person_is_one_line_one_row_and_one_element(run):
@@ -252,34 +207,6 @@ def test_of_a_video_that_breaks_off_all_that_was_seen_is_written_and_said(run):
     assert 10 < len(read_film(Path("drawn/a.mp4"))[0]) < 40
 
 
-@pytest.mark.parametrize(("limit", "count"), [(("--frames", 40), 40), (("--seconds", 1.5), 31)])
-def test_a_camera_without_end_is_ended_by_a_limit(run, camera, limit, count):
-    def endless():
-        while True:
-            yield frame((RED, 50, 50), size=(640, 480))[..., ::-1].copy()
-
-    capture = camera(endless())
-    code, lines, errors = run("--camera", 0, *limit, "--csv", "a.csv", "--output_dir", "drawn")
-    assert (code, errors, len(lines)) == (0, [], 2)
-    (row,) = rows_of("a.csv")
-    assert (row["source"], row["age_years"]) == ("camera 0", "30.0")
-    assert capture.released
-    drawn, fps = read_film(Path("drawn/camera 0.mp4"))
-    seconds = (count - 1) / 20  # between the first picture and the last
-    assert len(drawn) / fps == pytest.approx(seconds, abs=0.2)  # at the speed of the day
-
-
-def test_a_camera_that_ends_is_said(run, camera):
-    camera([frame((RED, 50, 50))[..., ::-1].copy()] * 30)
-    code, lines, _ = run("--camera", 0)
-    assert (code, len(lines)) == (0, 3)
-    assert lines[-1].startswith("camera 0  the camera ended after 1.")
-
-
-def test_no_camera_is_one_line(refused):
-    assert "camera 99: there is no such camera" in refused("--camera", 99, "--output_dir", "drawn")
-
-
 def test_a_video_of_somebody_else_is_not_written_over(run):
     before = film(Path("a.mp4"), [frame((RED, 50, 50), size=(640, 480))] * 5).read_bytes()
     foreign = film(Path("a-2.mp4"), [frame()] * 3).read_bytes()
@@ -330,34 +257,6 @@ def test_where_no_video_can_be_written_one_line_says_so(run):
     assert errors == ["error: drawn/a-2.mp4.imdb_wiki.part.mp4: Is a directory"]
 
 
-def test_without_a_screen_show_says_so_and_the_rest_goes_on(run, monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    film(Path("a.mp4"), walk(20))
-    code, lines, (error,) = run("a.mp4", "--show")
-    assert (code, len(lines)) == (0, 3)
-    assert error.startswith("--show: there is no window: ")
-
-
-def test_a_window_that_is_closed_ends_the_video(run, monkeypatch):
-    class Window:
-        def __init__(self, title):
-            self.is_open, self.shown = True, []
-
-        def show(self, image):
-            self.shown.append(image)
-            self.is_open = len(self.shown) < 9
-
-        def close(self):
-            self.is_open = False
-
-    monkeypatch.setattr(answering, "Window", Window)
-    film(Path("a.mp4"), walk(50))
-    code, lines, errors = run("a.mp4", "--show", "--json", "a.json")
-    assert (code, len(lines), errors) == (0, 3, [])
-    (video,) = json.loads(Path("a.json").read_text())
-    assert video["frames"] < 15
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -380,29 +279,3 @@ def test_answers_can_go_to_the_screen_alone(run):
     code, lines, errors = run("a.mp4", "--csv", "-")
     assert (code, errors) == (0, [])
     assert len(list(csv.DictReader(io.StringIO("\n".join(lines))))) == 2
-
-
-def test_ctrl_c_ends_a_video_with_everything_written(tmp_path):
-    film(tmp_path / "a.mp4", walk(50) * 60)  # a cut every two seconds, for two minutes
-    command = [sys.executable, "-m", "tests.prediction.films", tmp_path / "a.mp4"]
-    begun = subprocess.Popen(
-        [*command, "--csv", tmp_path / "a.csv", "--output_dir", tmp_path / "drawn"],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    partial = tmp_path / "drawn" / "a.mp4.imdb_wiki.part.mp4"
-    while not (partial.exists() and partial.stat().st_size > 100_000):
-        assert begun.poll() is None
-        time.sleep(0.05)
-    begun.send_signal(signal.SIGINT)
-    done = ended(begun)
-    assert assert_one_line(done, code=130) == "stopped; what was answered is written"
-    rows = rows_of(tmp_path / "a.csv")
-    assert len(done.stdout.splitlines()) == 1 + len(rows)
-    assert {row["age_years"] for row in rows} == {"30.0", "60.0"}
-    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["a.mp4"]
-    drawn, fps = read_film(tmp_path / "drawn" / "a.mp4")
-    assert 10 < len(drawn) < 3000
-    assert max(float(row["last_second"]) for row in rows) <= len(drawn) / fps
