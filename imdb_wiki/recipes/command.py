@@ -102,7 +102,7 @@ def run_chain(chain: Chain, run_dir: Path, output: Path, verbose: int = 1) -> di
         before.append(str(folder / MODEL_FILE))
     if not is_first():
         return {}
-    card = ship(run_dir / f"step-{len(chain.steps)}", list(chain.calibrate_on), output)
+    description = ship(run_dir / f"step-{len(chain.steps)}", list(chain.calibrate_on), output)
     if verbose:
         tell(f"ready for use: {output}.keras")
-    return card
+    return description

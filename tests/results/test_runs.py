@@ -168,8 +168,8 @@ def test_what_lies_beside_a_model_tells_of_its_training(tmp_path):
         "seed": 4, "val_age_mae_years_by_epoch": "9.00 8.00"
     }  # fmt: skip
     shipped = tmp_path / "compact.keras"
-    card = {"training": {"data": ["wiki"], "seed": 6}}
-    (tmp_path / "compact.json").write_text(json.dumps(card))
+    description = {"training": {"data": ["wiki"], "seed": 6}}
+    (tmp_path / "compact.json").write_text(json.dumps(description))
     assert results.training_facts(shipped) == {"trained_with_data": ["wiki"], "seed": 6}
 
 
