@@ -32,10 +32,6 @@ from imdb_wiki.preparation.prepared_folder import (
 NOT_KNOWN = "not known"
 
 
-# The value of an argument that decides the result and cannot be told now: it makes no difference.
-NOT_KNOWN = "not known"
-
-
 class Journal:
     """The state of the preparation in one output folder.
 
