@@ -36,7 +36,7 @@ def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]
     """
     if "\0" in text:
         raise InputError(f"{path} is no CSV table")
-    header = text.split("\n", 1)[0]
+    header = text.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []

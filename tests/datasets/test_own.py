@@ -74,8 +74,9 @@ def test_who_reads_ages_meets_no_empty_one_unprepared(folder):
         (lambda text: text.replace(",", ";"), "utf-16"),
         (lambda text: text.replace(",", "\t"), "cp1252"),
         (lambda text: text.replace("file,age", "File , AGE"), "utf-8"),
+        (lambda text: "\r\n" + text.replace(",", ";"), "utf-8"),
     ],
-    ids=["byte order mark", "CRLF", "semicolons", "tabs", "capitals"],
+    ids=["byte order mark", "CRLF", "semicolons", "tabs", "capitals", "empty line first"],
 )
 def test_a_spreadsheets_ways_are_met(change, encoding, folder):
     plain = [row for row in ROWS if "61.5" not in row]
