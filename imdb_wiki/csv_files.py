@@ -3,8 +3,12 @@
 import csv
 import io
 import re
+import warnings
 from pathlib import Path
 
+import pandas as pd
+
+from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 
 
@@ -36,8 +40,7 @@ def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]
     """
     if "\0" in text:
         raise InputError(f"{path} is no CSV table")
-    header = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
+    delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     lines, line = [], 1
@@ -63,6 +66,45 @@ def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]
     names = list(columns)
     by_row = zip(*columns.values(), strict=True)
     return names, [dict(zip(names, row, strict=True)) for row in by_row], lines[1:]
+
+
+def read_texts(data: bytes, path: Path) -> pd.DataFrame:
+    """Reads a large table that a program wrote and a spreadsheet may have saved.
+
+    Args:
+        data: The file's content.
+        path: Its name, for messages.
+
+    Returns:
+        All cells as they are written, an empty one as "".
+
+    Raises:
+        InputError: It is no table, an empty or a damaged one.
+    """
+    text = decoded(data)
+    if "\0" in text:
+        raise InputError(f"{path} is no CSV table")
+    delimiter = _delimiter(text)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # the first row is too long
+            table = pd.read_csv(
+                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
+            )
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path} is empty") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise InputError(f"{path} is damaged: {first_line(error)}") from None
+    table = table.fillna("")
+    if delimiter != ",":  # then the comma is the decimal mark
+        table = table.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+    return table
+
+
+def _delimiter(text: str) -> str:
+    """What stands most often between the names of the columns."""
+    header = text.lstrip("\r\n").split("\n", 1)[0]
+    return max(",;\t", key=header.count)
 
 
 def decoded(data: bytes) -> str:

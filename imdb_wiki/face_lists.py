@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from imdb_wiki.csv_files import read_texts
 from imdb_wiki.errors import InputError
 
 
 def read_listed(path: Path, what: str) -> pd.DataFrame:
-    """Reads what an audit or a review wrote about faces, all of it as texts.
+    """Reads what an audit or a review wrote about faces, and a spreadsheet may have saved.
 
     Args:
         path: A CSV with the columns `filename`, `wrong_probability` and perhaps `folder`, `source`.
@@ -21,11 +22,9 @@ def read_listed(path: Path, what: str) -> pd.DataFrame:
         InputError: The file cannot be read, or lacks one of these columns.
     """
     try:
-        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
+        listed = read_texts(path.read_bytes(), path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' parser errors and undecodable bytes are ValueErrors
-        raise InputError(f"{path} cannot be read: {error}") from error
     needed = ("filename", "wrong_probability")
     if not set(needed) <= set(listed):
         raise InputError(f"{path} is no {what}: it lacks one of {', '.join(needed)}")

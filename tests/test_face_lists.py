@@ -66,6 +66,15 @@ def test_an_audits_table_is_told_by_folders_as_a_list_is():
     assert list(suspects_in(read_split("b", "train"), ".").index) == [4]
 
 
+def test_a_list_that_a_spreadsheet_saved_is_read():
+    path = listing(("a", 1), ("a", 2))
+    text = path.read_text().replace("0.1", "0@1").replace("0.2", "0@2")
+    path.write_bytes(text.replace(",", ";").replace("@", ",").encode("utf-16"))
+    assert gone("a", path) == {"a": [1, 2]}
+    path.rename("suspects.csv")
+    assert list(suspects_in(read_split("a", "train"), ".")["wrong_probability"]) == [0.1, 0.2]
+
+
 def test_the_list_of_several_folders_serves_each_of_them():
     path = listing(("a", 3), ("b", 3), ("b", 4))
     assert gone(["a", "b"], path) == {"a": [3], "b": [3, 4]}

@@ -4,15 +4,12 @@ That is most suspicious first, as the audit ranks them; or the order of whoever 
 """
 
 import hashlib
-import io
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.command import first_line
-from imdb_wiki.csv_files import decoded
+from imdb_wiki.csv_files import read_texts
 from imdb_wiki.errors import InputError
 from imdb_wiki.split_tables import SUSPECTS_FILE
 
@@ -57,7 +54,7 @@ def read_suspects(folder: Path) -> Suspects:
     if not path.exists():
         raise InputError(f"{folder} has no {SUSPECTS_FILE}: give the folder of an audit")
     data = path.read_bytes()
-    table = _read_texts(data, path)
+    table = read_texts(data, path)
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(f"{path} is no table of suspects: it has no column {', '.join(missing)}")
@@ -72,29 +69,6 @@ def read_suspects(folder: Path) -> Suspects:
     wrong = ~values.between(0, 1) & (texts != "")
     _refuse(path, "wrong_probability", texts, wrong, "is not from 0 to 1")
     return Suspects(table, hashlib.sha256(data).hexdigest()[:16])
-
-
-def _read_texts(data: bytes, path: Path) -> pd.DataFrame:
-    """All cells as they are written, an empty one as ""."""
-    text = decoded(data)
-    if "\0" in text:
-        raise InputError(f"{path} is no CSV table")
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # the first row is too long
-            table = pd.read_csv(
-                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
-            )
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path} is empty") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise InputError(f"{path} is damaged: {first_line(error)}") from None
-    table = table.fillna("")
-    if delimiter != ",":  # then the comma is the decimal mark
-        table = table.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
-    return table
 
 
 def _refuse(path: Path, name: str, texts: pd.Series, wrong: pd.Series, why: str) -> None:

@@ -271,7 +271,7 @@ def test_what_is_wrong_is_one_line(change, said, model, tmp_path):
     [
         ("filename,wrong_probability\ntrain/other.jpg,1\n", "is a list of other folders"),
         ("name\nother.jpg\n", "is no list of faces to leave out"),
-        ("", "cannot be read"),
+        ("", "is empty"),
         (None, "No such file"),
         ("all", "leaves no face of the train split"),
     ],
