@@ -93,12 +93,15 @@ def small(tmp_path_factory):
         counts = {"train": 24, "val": 12, "test": 11}
         prepared = write_prepared(folder / f"prepared{number}", counts, seed=number)
         (prepared / "rejects.csv").write_text("source,rule,detail\n00/a.jpg,no_face,\n")
-    # Both folders have the same names: each row is a face in each of them.
-    audited = pd.read_csv(folder / "prepared0/train.csv")
-    probabilities = np.where(np.arange(len(audited)) < SUSPECTS, 0.95, 0.01)
-    said = {"wrong_probability": probabilities, "predicted_age_years": 30.5}
+    # Both folders have the same names: each row is a face of its own folder.
+    audited = [
+        pd.read_csv(folder / name / "train.csv").assign(folder=str(folder / name))
+        for name in ("prepared0", "prepared1")
+    ]
+    probabilities = np.where(np.arange(len(audited[0])) < SUSPECTS, 0.95, 0.01)
+    said = {"wrong_probability": [*probabilities, *probabilities], "predicted_age_years": 30.5}
     (folder / "audit").mkdir()
-    audited.assign(folder="a", **said).to_csv(folder / "audit/suspects.csv", index=False)
+    pd.concat(audited).assign(**said).to_csv(folder / "audit/suspects.csv", index=False)
     return folder, {
         "PREPARED_DIRS": [str(folder / "prepared0"), str(folder / "prepared1")],
         "RUN_DIR": str(folder / "run"),
