@@ -11,8 +11,10 @@ import pandas as pd
 from imdb_wiki.command import first_line
 from imdb_wiki.errors import InputError
 
+_WITH_POINT = r"^(-?\d+),(\d+)$", r"\1.\2"  # a number's decimal comma, and what replaces it
 
-def read_csv_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+
+def read_csv_table(path: Path) -> tuple[list[str], list[dict[str, str]], list[int]]:
     """Reads a CSV file that a spreadsheet may have saved.
 
     With a byte order mark, semicolons or tabs, decimal commas, any line ends, in UTF-8, UTF-16 or
@@ -22,25 +24,18 @@ def read_csv_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         path: The file.
 
     Returns:
-        Its columns, and its rows by column. A column without a name, or with one that is there
-        already, is called by its number.
+        Its columns, its rows by column, and the line in which each row begins; the file's first is
+        1. A column without a name, or with one that is there already, is called by its number.
 
     Raises:
         InputError: It is no table, or a damaged one.
     """
-    columns, rows, _ = read_csv_text(decoded(path.read_bytes()), path)
-    return columns, rows
+    return read_csv_text(decoded(path.read_bytes()), path)
 
 
 def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]], list[int]]:
-    """As `read_csv_table`, of a text; `path` is for messages.
-
-    Returns:
-        The columns, the rows, and the line in which each row begins; the text's first is 1.
-    """
-    if "\0" in text:
-        raise InputError(f"{path} is no CSV table")
-    delimiter = _delimiter(text)
+    """As `read_csv_table`, of a text; `path` is for messages."""
+    delimiter = _delimiter(text, path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     lines, line = [], 1
@@ -55,7 +50,7 @@ def read_csv_text(text: str, path: Path) -> tuple[list[str], list[dict[str, str]
     if not rows:
         return [], [], []
     if delimiter != ",":  # then the comma is the decimal mark
-        rows = [[re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in row] for row in rows]
+        rows = [[re.sub(*_WITH_POINT, cell) for cell in row] for row in rows]
     width = max(map(len, rows))
     filled = [row + [""] * (width - len(row)) for row in rows]
     columns: dict[str, tuple[str, ...]] = {}  # by name, the cells of each that holds something
@@ -82,9 +77,7 @@ def read_texts(data: bytes, path: Path) -> pd.DataFrame:
         InputError: It is no table, an empty or a damaged one.
     """
     text = decoded(data)
-    if "\0" in text:
-        raise InputError(f"{path} is no CSV table")
-    delimiter = _delimiter(text)
+    delimiter = _delimiter(text, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # the first row is too long
@@ -97,12 +90,18 @@ def read_texts(data: bytes, path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is damaged: {first_line(error)}") from None
     table = table.fillna("")
     if delimiter != ",":  # then the comma is the decimal mark
-        table = table.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+        table = table.replace(*_WITH_POINT, regex=True)
     return table
 
 
-def _delimiter(text: str) -> str:
-    """What stands most often between the names of the columns."""
+def _delimiter(text: str, path: Path) -> str:
+    """What stands most often between the names of the columns; `path` is for the message.
+
+    Raises:
+        InputError: It is no text, so no table.
+    """
+    if "\0" in text:
+        raise InputError(f"{path} is no CSV table")
     header = text.lstrip("\r\n").split("\n", 1)[0]
     return max(",;\t", key=header.count)
 

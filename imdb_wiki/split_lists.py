@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.csv_files import decoded, read_csv_text
+from imdb_wiki.csv_files import read_csv_table
 from imdb_wiki.errors import InputError
 from imdb_wiki.files import parse_json, write_whole
 from imdb_wiki.images.names import file_names
@@ -122,7 +122,7 @@ def read_published_split(path: Path) -> dict[str, str]:
             leaves train or test empty.
     """
     try:
-        columns, rows, lines = read_csv_text(decoded(path.read_bytes()), path)
+        columns, rows, lines = read_csv_table(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     table = pd.DataFrame(rows, lines, columns, dtype=str)

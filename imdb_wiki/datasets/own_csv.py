@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from imdb_wiki.csv_files import decoded, read_csv_text
+from imdb_wiki.csv_files import read_csv_table
 from imdb_wiki.datasets.dataset import (
     BOX_COLUMNS,
     Dataset,
@@ -34,7 +34,7 @@ def read_rows(photos: PhotoSource, options: ReadingOptions) -> Table:
     path = options.db_path
     if path is None or not path.is_file():
         raise InputError(f"{path}: no such file")
-    names, rows, lines = read_csv_text(decoded(path.read_bytes()), path)
+    names, rows, lines = read_csv_table(path)
     if not rows:
         raise InputError(f"{path}: holds no rows")
     plain = {name.strip().lower(): name for name in names}

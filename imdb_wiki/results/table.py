@@ -63,7 +63,7 @@ def _append(csv_path: Path, row: Mapping[str, object]) -> None:
     csv_path = csv_path.resolve()  # a link stays a link
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(csv_path.parent):
-        columns, rows = read_csv_table(csv_path) if csv_path.exists() else ([], [])
+        columns, rows, _ = read_csv_table(csv_path) if csv_path.exists() else ([], [], [])
         _refuse_other_kind(csv_path, columns, row)
         columns += [name for name in row if name not in columns]
         text = io.StringIO()
