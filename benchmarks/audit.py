@@ -105,6 +105,18 @@ def add_model_argument(add: Callable) -> None:
     )
 
 
+def add_seeds_argument(add: Callable) -> None:
+    """Adds `--seeds`, of a benchmark that exchanges labels."""
+    add(
+        "--seeds",
+        nargs="+",
+        type=whole_number(0),
+        default=[0, 1, 2],
+        metavar="SEED",
+        help="seeds of the exchanges",
+    )
+
+
 @says_errors_in_one_line
 def main(arguments: list[str] | None = None) -> int:
     """Measures and prints tables; returns the exit code."""
@@ -128,14 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SHARE",
         help="shares of the labels that are exchanged",
     )
-    add(
-        "--seeds",
-        nargs="+",
-        type=whole_number(0),
-        default=[0, 1, 2],
-        metavar="SEED",
-        help="seeds of the exchanges",
-    )
+    add_seeds_argument(add)
     options = parser.parse_args(arguments)
     start_tensorflow()
     from imdb_wiki.audit.calibration import evidence_of
@@ -148,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows, model = [], load_model(options.model)
     for folder in options.held_out:
         everything = read_faces([folder], ("val", "test"))
-        refuse_known(options.model, everything, [folder])
+        refuse_known(options.model, everything)
         everything_answers = predict(model, everything, verbose=1, flip_averaging=True)
         for splits in ("val", "test", "val+test"):
             chosen = everything["split"].isin(splits.split("+")).to_numpy()

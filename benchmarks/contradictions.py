@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     from imdb_wiki.models.files import load_model
 
     faces = read_faces([str(options.prepared_dir)], ("val", "test"))
-    refuse_known(options.model, faces, [str(options.prepared_dir)])
+    refuse_known(options.model, faces)
     with tempfile.TemporaryDirectory() as crop_dir:
         doubles = contradicting_photos(options.prepared_dir, options.photo_dir, Path(crop_dir))
         both = pd.concat([faces, doubles], ignore_index=True)

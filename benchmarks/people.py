@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import pandas as pd
 
-from benchmarks.audit import add_model_argument, exchanged, measures
-from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line, whole_number
+from benchmarks.audit import add_model_argument, add_seeds_argument, exchanged, measures
+from imdb_wiki.command import OneLineParser, number, says_errors_in_one_line
 from imdb_wiki.errors import InputError
 from imdb_wiki.tensorflow_start import start_tensorflow
 
@@ -51,14 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument_group("how it is measured").add_argument
     share = number(0, 1, above=True, below=True)
     add("--share", type=share, default=0.2, metavar="SHARE", help="of the labels, exchanged")
-    add(
-        "--seeds",
-        nargs="+",
-        type=whole_number(0),
-        default=[0, 1, 2],
-        metavar="SEED",
-        help="seeds of the exchanges",
-    )
+    add_seeds_argument(add)
     options = parser.parse_args(arguments)
     start_tensorflow()
     from imdb_wiki.audit.calibration import evidence_of
@@ -72,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     people = people_of(frame)
     if frame.groupby(people).size().max() < 2:
         raise InputError(f"{options.prepared_dir}: nobody has several photos there")
-    refuse_known(options.model, frame, [options.prepared_dir])
+    refuse_known(options.model, frame)
     model = load_model(options.model)
     answers = predict(model, frame, verbose=1, flip_averaging=True)
     print(f"{len(frame):,} photos of {len(np.unique(people)):,} people")

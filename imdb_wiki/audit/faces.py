@@ -89,24 +89,20 @@ def notes_of_weakness(frame: pd.DataFrame, answers: dict) -> list[str]:
     ]
 
 
-def refuse_known(model_path: Path, frame: pd.DataFrame, prepared_dirs: Sequence[str]) -> None:
+def refuse_known(model_path: Path, frame: pd.DataFrame) -> None:
     """Refuses faces that a model was trained on: it has learnt their labels, right or wrong.
 
     Args:
         model_path: The model; `<name>_split.json` beside it lists the faces that it has not met.
         frame: Of `read_faces`.
-        prepared_dirs: The folders that it was read from.
 
     Raises:
         InputError: There are some.
     """
     listed = set().union(*(list_beside(model_path) or {}).values())
     folders, names = _training_data(model_path)
-    # However a folder is written, with a slash behind it or "./" before it, it is the same place.
-    named = {Path(name).resolve(): name for name in frame["folder"].unique()}
-    for folder in prepared_dirs:
-        place = Path(folder).resolve()
-        rows = frame[frame["folder"] == named[place]]
+    for folder in frame["folder"].unique():
+        rows, place = frame[frame["folder"] == folder], Path(folder).resolve()
         # A row without its photo's name can be in no list.
         can_be_listed = bool(listed) and "source" in rows and bool((rows["source"] != "").any())
         if can_be_listed and _names_any_of(listed, rows, folder):

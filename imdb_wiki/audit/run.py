@@ -71,7 +71,7 @@ def run_audit(
         "commit": current_commit(),
     }
     if model_path:
-        refuse_known(model_path, frame, prepared_dirs)
+        refuse_known(model_path, frame)
         model = load_model(model_path)
         if not set(tasks) & set(tasks_of(model)):
             raise InputError(f"{model_path} answers no {tasks[0]}; {'; '.join(notes)}")

@@ -29,7 +29,7 @@ def its_model(prepared_dir, model, tmp_path):
 
 
 def refuse(path, folder, *splits):
-    refuse_known(path, read_faces([str(folder)], splits), [str(folder)])
+    refuse_known(path, read_faces([str(folder)], splits))
 
 
 def test_faces_that_a_model_was_trained_on_are_refused(prepared_dir, its_model, tmp_path):
@@ -51,7 +51,7 @@ def test_training_faces_are_refused_however_their_folder_is_written(
     monkeypatch.chdir(prepared_dir.parent)
     folder = form.format(prepared_dir.name)
     with pytest.raises(InputError, match="60 of the 120 faces"):
-        refuse_known(its_model, read_faces([folder]), [folder])
+        refuse_known(its_model, read_faces([folder]))
 
 
 def test_faces_of_a_data_set_that_it_has_not_met_are_accepted(prepared_dir, its_model, tmp_path):
