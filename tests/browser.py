@@ -1,6 +1,8 @@
-"""A real browser."""
+"""A real browser, and another page that it may open."""
 
 import contextlib
+import http.server
+import threading
 import time
 from pathlib import Path
 
@@ -39,3 +41,23 @@ def wait_until(holds, seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+@contextlib.contextmanager
+def foreign_page(text: str):
+    """Another server on this machine, with one page; gives its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{other.server_address[1]}"
+        other.shutdown()

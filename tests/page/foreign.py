@@ -1,29 +1,4 @@
-"""Another page on this machine, whose script tries what it can get of ours."""
-
-import contextlib
-import http.server
-import threading
-
-
-@contextlib.contextmanager
-def foreign_page(text: str):
-    """Another server on this machine, with one page; gives its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{other.server_address[1]}"
-        other.shutdown()
-
+"""The script of another page on this machine, which tries what it can get of ours."""
 
 ATTACK = """
 async address => {

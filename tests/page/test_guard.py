@@ -15,8 +15,8 @@ from PIL import Image
 from imdb_wiki.page import uploads as demo_uploads
 from imdb_wiki.page.guard import READ_FOLDERS
 from imdb_wiki.page.hosts import known_hosts
-from tests.browser import opened_browser, wait_until
-from tests.page.foreign import ATTACK, foreign_page
+from tests.browser import foreign_page, opened_browser, wait_until
+from tests.page.foreign import ATTACK
 from tests.page.process import API, KEPT_SECONDS, chunked, running_page, send
 from tests.shared import status_of_request
 

@@ -1,14 +1,12 @@
 """The page in a real browser: keys, clicks, filters, other tabs, and 20,000 faces."""
 
-import http.server
 import json
 import re
-import threading
 
 import pandas as pd
 import pytest
 
-from tests.browser import opened_browser, wait_until
+from tests.browser import foreign_page, opened_browser, wait_until
 from tests.review.audited import suspects_of, write_audit, write_large_audit
 from tests.review.process import decided, review_here, running_review
 
@@ -296,17 +294,6 @@ def test_a_page_of_somebody_else_cannot_decide_or_read(review, folder, browser):
     start = review.get("/start")
     body = json.dumps({**start, "decisions": [[0, "wrong"]]})
     html = "<!doctype html><title>evil</title>"
-
-    class Evil(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(html.encode())
-
-        def log_message(self, *_):
-            pass
-
     attack = """async ([url, body]) => {
         const said = [];
         for (const options of [
@@ -325,20 +312,15 @@ def test_a_page_of_somebody_else_cannot_decide_or_read(review, folder, browser):
         form.target = "_blank"; document.body.append(form); form.submit();
         return said;
     }"""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Evil)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with foreign_page(html) as address:
         tab = browser.new_page()
-        tab.goto(f"http://evil.example:{server.server_port}")
+        tab.goto(address.replace("127.0.0.1", "evil.example"))
         for name in ("127.0.0.1", "localhost", "evil.example"):
             said = tab.evaluate(attack, [f"http://{name}:{review.port}", body])
             assert said[0] in ("opaque", "refused") and said[1:] == ["refused"] * 3
         rebound = tab.goto(f"http://evil.example:{review.port}/start")
         assert rebound.status == 421
         tab.close()
-    finally:
-        server.shutdown()
-        server.server_close()
     assert review.get("/start")["since"] == 0
     assert not (folder / "decisions.csv").exists()
 
